@@ -1,0 +1,54 @@
+"""A limit: one number that one statistic of reference and variant must keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pytest_quantcheck.core.quantity import Unit
+
+
+class Statistic(Enum):
+    """What is compared with the limit."""
+
+    DROP = "drop"
+    """Mean of reference minus variant, per example (higher is better)."""
+    LOG_RATIO = "log_ratio"
+    """Logarithm of variant over reference, for perplexity; stated as a ratio."""
+    VARIANT_LEVEL = "variant_level"
+    """The metric of the variant alone."""
+    REFERENCE_LEVEL = "reference_level"
+    """The metric of the reference alone."""
+    FLIPS = "flips"
+    """Share of examples whose correctness differs."""
+    HARMFUL_FLIPS = "harmful_flips"
+    """Share of examples the reference had right and the variant has wrong."""
+    WEIGHT_RATIO = "weight_ratio"
+    """Bytes of weights as stored, variant over reference: compared exactly."""
+
+
+class Bound(Enum):
+    """Which side of the limit is allowed."""
+
+    UPPER = "upper"
+    LOWER = "lower"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One keyword of `quant_budget` with its value."""
+
+    keyword: str
+    """As the user wrote it: `max_accuracy_drop`."""
+    statistic: Statistic
+    metric: str | None
+    """Name of the metric; None for flips of whatever the workload counts as correct."""
+    bound: Bound
+    value: float
+    """In the statistic's unit: a fraction, a score, or a ratio."""
+    unit: Unit
+
+    @property
+    def is_statistical(self) -> bool:
+        """Whether sampling error enters, so that the limit counts in the family."""
+        return self.statistic is not Statistic.WEIGHT_RATIO

@@ -1,0 +1,138 @@
+"""Numbers with their units, as people read them: the only place where a percent exists."""
+
+from __future__ import annotations
+
+import math
+from enum import Enum
+
+_BYTES_PER_STEP = 1024
+_SIZE_STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
+_SMALLEST_P = 1e-300
+
+
+class Unit(Enum):
+    """What a number counts, and so how it is printed."""
+
+    FRACTION = "fraction"
+    """A share in [0, 1], printed as percent: `91.2 %`."""
+    POINTS = "points"
+    """A difference of two shares, printed as percentage points: `2.3 pp`."""
+    SCORE = "score"
+    """A score on the user's own scale, printed as it is: `0.0231`."""
+    RATIO = "ratio"
+    """Variant over reference: `1.034`."""
+    PERPLEXITY = "perplexity"
+    """exp(nats per token): `8.41`."""
+
+
+def format_quantity(value: float, unit: Unit) -> str:
+    """Print `value` with its unit.
+
+    Examples
+    --------
+    >>> format_quantity(0.023, Unit.POINTS)
+    '2.3 pp'
+    >>> format_quantity(0.9125, Unit.FRACTION)
+    '91.2 %'
+    >>> format_quantity(1.0341, Unit.RATIO)
+    '1.034'
+    >>> format_quantity(math.inf, Unit.RATIO)
+    'inf'
+    """
+    suffix = {Unit.FRACTION: " %", Unit.POINTS: " pp"}.get(unit, "")
+    return format_bare(value, unit) + suffix
+
+
+def format_bare(value: float, unit: Unit) -> str:
+    """Print `value` in the scale of `unit` without the unit's sign.
+
+    Examples
+    --------
+    >>> format_bare(-0.003, Unit.POINTS)
+    '-0.3'
+    >>> format_bare(-0.00001, Unit.POINTS)
+    '0.0'
+    """
+    if not math.isfinite(value):
+        return str(value)
+    match unit:
+        case Unit.FRACTION | Unit.POINTS:
+            text = f"{100 * value:.1f}"
+        case Unit.SCORE:
+            text = f"{value:.4f}"
+        case Unit.RATIO:
+            text = f"{value:.3f}"
+        case Unit.PERPLEXITY:
+            text = f"{value:.2f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def format_limit(value: float, unit: Unit) -> str:
+    """Print a limit with as many digits as its author wrote.
+
+    Examples
+    --------
+    >>> format_limit(0.01, Unit.POINTS), format_limit(0.0125, Unit.POINTS)
+    ('1.0 pp', '1.25 pp')
+    >>> format_limit(1.06, Unit.RATIO)
+    '1.06'
+    """
+    match unit:
+        case Unit.FRACTION | Unit.POINTS:
+            percent = f"{100 * value:.10g}"
+            return (percent if "." in percent else percent + ".0") + (
+                " %" if unit is Unit.FRACTION else " pp"
+            )
+        case Unit.SCORE | Unit.RATIO | Unit.PERPLEXITY:
+            return f"{value:.10g}"
+
+
+def format_interval(low: float, high: float, unit: Unit) -> str:
+    """Print an interval in the scale of `unit`.
+
+    Examples
+    --------
+    >>> format_interval(-0.003, 0.007, Unit.POINTS)
+    '[-0.3, 0.7]'
+    """
+    return f"[{format_bare(low, unit)}, {format_bare(high, unit)}]"
+
+
+def format_bytes(size_bytes: float) -> str:
+    """Print a size in binary units.
+
+    Examples
+    --------
+    >>> format_bytes(15_998_000_000)
+    '14.9 GiB'
+    >>> format_bytes(512)
+    '512 B'
+    """
+    size = float(size_bytes)
+    for step in _SIZE_STEPS[:-1]:
+        if size < _BYTES_PER_STEP:
+            return f"{size:.0f} B" if step == "B" else f"{size:.1f} {step}"
+        size /= _BYTES_PER_STEP
+    return f"{size:.1f} {_SIZE_STEPS[-1]}"
+
+
+def format_pvalue(pvalue: float) -> str:
+    """Print a p-value; below the smallest double it is a bound.
+
+    Examples
+    --------
+    >>> format_pvalue(0.0), format_pvalue(0.0312), format_pvalue(3.1e-9)
+    ('<1e-300', '0.031', '3.1e-09')
+    """
+    return "<1e-300" if pvalue < _SMALLEST_P else f"{pvalue:.2g}"
+
+
+def format_count(count: int) -> str:
+    """Print a count with thousands separated.
+
+    Examples
+    --------
+    >>> format_count(2800)
+    '2,800'
+    """
+    return f"{count:,}"

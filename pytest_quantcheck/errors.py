@@ -1,0 +1,21 @@
+"""Everything that can go wrong on the user's side, by what the user can do about it."""
+
+
+class QuantcheckError(Exception):
+    """An error whose message says what was found, where, what was expected and what to do."""
+
+
+class UsageError(QuantcheckError):
+    """A marker, option or setting is wrong; nothing was measured."""
+
+
+class BackendUnavailable(QuantcheckError):  # noqa: N818 - reads as a state, as skip reasons do
+    """A variant cannot run here because a package or device is missing."""
+
+
+class MeasurementError(QuantcheckError):
+    """A model or its data could not be measured; this is never a verdict."""
+
+
+class UnpairedScoresError(QuantcheckError):
+    """Reference and variant were not scored on the same examples."""

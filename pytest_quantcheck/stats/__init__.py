@@ -1,0 +1,1 @@
+"""From paired per-example numbers to a verdict: numpy and scipy, no models."""
