@@ -1,1 +1,1 @@
-"""What the words mean: variant, metric, limit, budget, estimate, verdict, record. Standard library only."""
+"""What the words mean: variant, metric, limit, budget, verdict, record. Standard library only."""

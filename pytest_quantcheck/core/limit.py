@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.quantity import Unit
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.quantity import Unit
 
 
 class Statistic(Enum):

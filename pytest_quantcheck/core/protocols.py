@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -16,4 +17,30 @@ class WorkloadLike(Protocol):
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics it reports; the first is the one shown in tables."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSpec:
+    """How to reach a backend, without importing it."""
+
+    name: str
+    """As a variant's `backend` names it."""
+    target: str
+    """`package.module:factory`; the factory takes nothing and returns the backend."""
+
+
+class Progress(Protocol):
+    """Who is told how far a measurement is."""
+
+    def start(self, variant: str, workload: str, total: int) -> None:
+        """Measuring of `total` examples begins."""
+        ...
+
+    def advance(self, done: int, tokens: int) -> None:
+        """`done` examples and `tokens` tokens are finished in all."""
+        ...
+
+    def finish(self) -> None:
+        """The measurement ended, or failed."""
         ...

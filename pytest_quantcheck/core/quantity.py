@@ -25,6 +25,16 @@ class Unit(Enum):
     """exp(nats per token): `8.41`."""
 
 
+_PRINTED = {
+    Unit.FRACTION: (100, 1),
+    Unit.POINTS: (100, 1),
+    Unit.SCORE: (1, 4),
+    Unit.RATIO: (1, 3),
+    Unit.PERPLEXITY: (1, 2),
+}
+"""Scale and digits behind the point."""
+
+
 def format_quantity(value: float, unit: Unit) -> str:
     """Print `value` with its unit.
 
@@ -55,15 +65,8 @@ def format_bare(value: float, unit: Unit) -> str:
     """
     if not math.isfinite(value):
         return str(value)
-    match unit:
-        case Unit.FRACTION | Unit.POINTS:
-            text = f"{100 * value:.1f}"
-        case Unit.SCORE:
-            text = f"{value:.4f}"
-        case Unit.RATIO:
-            text = f"{value:.3f}"
-        case Unit.PERPLEXITY:
-            text = f"{value:.2f}"
+    scale, digits = _PRINTED[unit]
+    text = f"{scale * value:.{digits}f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 

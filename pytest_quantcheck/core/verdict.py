@@ -67,7 +67,7 @@ class Estimate:
     low: float
     high: float
     confidence_level: float
-    """Of the two-sided interval: 1 − 2·alpha_pass."""
+    """Of the two-sided interval: 1 - 2·alpha_pass."""
     p_pass: float
     """One-sided p-value of "at or over the limit"; small shows PASS."""
     p_fail: float

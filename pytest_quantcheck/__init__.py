@@ -1,0 +1,33 @@
+"""Quality-regression tests for quantized language models, decided by paired statistics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.workloads.choice import MultipleChoice
+    from pytest_quantcheck.workloads.documents import Documents
+    from pytest_quantcheck.workloads.generation import Generation
+
+__version__ = "0.1.0"
+__all__ = ["Documents", "Generation", "MultipleChoice", "__version__"]
+
+_HOMES = {
+    "Documents": "pytest_quantcheck.workloads.documents",
+    "Generation": "pytest_quantcheck.workloads.generation",
+    "MultipleChoice": "pytest_quantcheck.workloads.choice",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used (PEP 562): an unused plugin costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

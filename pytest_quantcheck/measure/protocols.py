@@ -1,0 +1,129 @@
+"""What a backend must offer, so that tasks and handles need not know which one it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.variant import Variant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Which model, and where it runs."""
+
+    model: str
+    """Hub id, or absolute path of a folder."""
+    device: str
+    """`cpu` or `cuda:0`."""
+    trust_remote_code: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreRequest:
+    """A token sequence of which a tail is scored."""
+
+    tokens: tuple[int, ...]
+    first_target: int
+    """Index of the first token to score, at least 1; all before it is context."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What the tensors of a loaded variant say about it."""
+
+    stored_bytes: int
+    """Bytes as stored at the declared precision, whatever the compute dtype."""
+    quantized_fraction: float
+    """Share of the parameters of 2-D and 3-D weights outside embeddings and head."""
+    left: tuple[tuple[str, int], ...]
+    """(name, parameters) of those not quantized, largest first."""
+    digests: tuple[tuple[str, str], ...]
+    """(name, digest of dequantized values) for each of those weights, sorted by name."""
+
+
+class LoadedModel(Protocol):
+    """A variant in memory."""
+
+    @property
+    def device(self) -> str:
+        """Device as torch names it."""
+        ...
+
+    @property
+    def compute_dtype(self) -> str:
+        """`float16`, `bfloat16` or `float32`."""
+        ...
+
+    @property
+    def context_tokens(self) -> int:
+        """Longest sequence the model takes."""
+        ...
+
+    @property
+    def weights(self) -> Weights:
+        """Read from the tensors on the device."""
+        ...
+
+    @property
+    def tokenizer(self) -> object:
+        """Whatever tokenizer the backend uses."""
+        ...
+
+    @property
+    def model(self) -> object:
+        """Whatever model object the backend uses."""
+        ...
+
+    @property
+    def prefix_token(self) -> int:
+        """Token that stands before a document: BOS, or EOS where there is none."""
+        ...
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
+        ...
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text without special tokens."""
+        ...
+
+    def score(self, requests: Sequence[ScoreRequest]) -> list[NDArray[np.float32]]:
+        """Return the log-likelihood in nats of each scored token, per request."""
+        ...
+
+    def generate(
+        self, prompts: Sequence[Sequence[int]], max_new_tokens: int
+    ) -> list[tuple[int, ...]]:
+        """Return the greedy continuation of each prompt, without the end-of-sequence token."""
+        ...
+
+    def close(self) -> None:
+        """Free the memory for real; using the model afterwards is an error."""
+        ...
+
+
+class Backend(Protocol):
+    """Loads variants of one kind."""
+
+    def load(self, variant: Variant, source: ModelSource) -> LoadedModel:
+        """Return the variant in memory.
+
+        Raises
+        ------
+        BackendUnavailable
+            A package or device is missing.
+        UsageError
+            The model cannot be loaded as asked.
+        """
+        ...
+
+    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
+        """Return about how many bytes the loaded variant takes, without loading it."""
+        ...

@@ -1,0 +1,1 @@
+"""Strings from records: nothing here measures or decides."""

@@ -1,0 +1,132 @@
+"""Where examples come from: a JSONL file or Python objects, read when first needed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from pytest_quantcheck.errors import MeasurementError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from pytest_quantcheck.core.fingerprint import Plain
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One record of a source, with the place to name in an error."""
+
+    place: str
+    """`data/triage.jsonl:17` or `examples[16]`."""
+    number: int
+    """Counted from 1."""
+    fields: Mapping[str, Plain]
+
+
+class Source(Protocol):
+    """Something that yields rows, read afresh each time."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every row in order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JsonlSource:
+    """One JSON object a line."""
+
+    path: Path
+    fields: Mapping[str, str]
+    """Our field name to the file's: `{"answer": "gold"}`."""
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every line that is not blank.
+
+        Raises
+        ------
+        MeasurementError
+            The file is missing or not UTF-8, or a line is not a JSON object.
+        """
+        for number, line in enumerate(self._lines(), start=1):
+            if line.strip():
+                place = f"{self.path}:{number}"
+                yield Row(place=place, number=number, fields=_rename(_parse(line, place), self))
+
+    def _lines(self) -> list[str]:
+        try:
+            return self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError as error:
+            raise MeasurementError(
+                f"{self.path}: no such file; relative paths start at the folder of the file "
+                "that calls from_jsonl"
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise MeasurementError(
+                f"{self.path}: cannot be read as UTF-8 text ({error}); expected one JSON object "
+                "a line"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemorySource:
+    """Mappings that a test module built itself."""
+
+    examples: Sequence[Mapping[str, Plain]]
+
+    def rows(self) -> Iterator[Row]:
+        """Yield every mapping.
+
+        Raises
+        ------
+        MeasurementError
+            An example is not a mapping.
+        """
+        for index, example in enumerate(self.examples):
+            place = f"examples[{index}]"
+            if not hasattr(example, "keys"):
+                raise MeasurementError(
+                    f"{place}: found {type(example).__name__}, expected a mapping with the "
+                    "fields of this workload"
+                )
+            yield Row(place=place, number=index + 1, fields=dict(example))
+
+
+def _parse(line: str, place: str) -> dict[str, Plain]:
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise MeasurementError(
+            f"{place}: not JSON ({error.msg} at column {error.colno})"
+        ) from error
+    if not isinstance(value, dict):
+        raise MeasurementError(f"{place}: found {type(value).__name__}, expected a JSON object")
+    return value
+
+
+def _rename(fields: dict[str, Plain], source: JsonlSource) -> dict[str, Plain]:
+    theirs = {their: our for our, their in source.fields.items()}
+    return {theirs.get(name, name): value for name, value in fields.items()}
+
+
+def checked_renames(fields: Mapping[str, str] | None, known: Iterable[str]) -> dict[str, str]:
+    """Return `fields` if it renames only fields that exist.
+
+    Raises
+    ------
+    UsageError
+        A key is not a field of the workload.
+    """
+    renames = dict(fields or {})
+    names = sorted(known)
+    for name in renames:
+        if name not in names:
+            raise UsageError(f"fields={{{name!r}: …}}: unknown field; known: {', '.join(names)}")
+    return renames
+
+
+def resolve(path: str | Path, caller: str) -> Path:
+    """Return `path`, relative ones taken from the folder of the file `caller`."""
+    return Path(caller).parent / Path(path)
