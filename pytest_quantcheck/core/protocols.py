@@ -42,5 +42,5 @@ class Progress(Protocol):
         ...
 
     def finish(self) -> None:
-        """The measurement ended, or failed."""
+        """Forget the measurement: it ended, or failed."""
         ...

@@ -1,1 +1,156 @@
-"""pytest's side."""
+"""What pytest loads in every run: options, the marker, fixture stubs, and the door to the rest.
+
+Nothing of the package is imported here before a quantcheck test or setting is seen, so that a run
+without one pays next to nothing. `session.py` does the work once `activate` is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_quantcheck.measure.handle import Handle
+    from pytest_quantcheck.plugin.quant import Quant
+    from pytest_quantcheck.plugin.session import QuantcheckSession
+
+_MARKER = (
+    "quant_budget(*variants, workload=None, gate=None, <limits>): what quantization may cost; "
+    "the test must request the fixture `quant`. Example: "
+    "quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
+)
+_OPTIONS = (
+    # name, type of ini value, default, help: a noun phrase, then the default in brackets
+    ("model", "string", None, "hub id or folder of the model under test"),
+    ("variants", "args", [], "variants of markers that name none [none]"),
+    ("reference", "string", "auto", "reference variant [auto: fp16, or bf16 if native]"),
+    ("device", "string", "auto", "auto, cpu, cuda or cuda:N [auto]"),
+    ("alpha", "string", "0.05", "chance of a false FAIL in a run, and of each false PASS [0.05]"),
+    ("gate", "string", "regression", "regression (FAIL is red) or strict (only PASS is green)"),
+    ("limit", "string", None, "most examples of a workload, a seeded subset [all]"),
+    ("family-size", "string", "auto", "budgets that share alpha [auto: collected, rounded up]"),
+    ("seed", "string", "0", "seed of subsets [0]"),
+    ("vram-fraction", "string", "0.85", "share of free memory that models may take [0.85]"),
+)
+_FLAGS = (
+    ("require-gpu", "fail where there is no GPU, instead of measuring on the CPU"),
+    ("trust-remote-code", "run code that comes with the model"),
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare `--quant-…` and the ini settings `quant_…`."""
+    group = parser.getgroup("quantcheck", "quality of quantized models")
+    for name, kind, default, text in _OPTIONS:
+        setting = "quant_" + name.replace("-", "_")
+        shown = text + (", separated by commas" if kind == "args" else "")
+        group.addoption(f"--quant-{name}", dest=setting, default=None, metavar="VALUE", help=shown)
+        parser.addini(setting, text, type=kind, default=default)  # type: ignore[arg-type]  # a literal
+    for name, text in _FLAGS:
+        setting = "quant_" + name.replace("-", "_")
+        group.addoption(f"--quant-{name}", dest=setting, default=None, action="store_true", help=text)
+        parser.addini(setting, text, type="bool", default=False)
+    group.addoption(
+        "--quant-json", dest="quant_json", default=None, metavar="PATH", help="write the run as JSON"
+    )
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare the hooks of `hookspecs.py`."""
+    from pytest_quantcheck import hookspecs
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker; check the settings at once if there are any."""
+    config.addinivalue_line("markers", _MARKER)
+    config.pluginmanager.register(_Doorkeeper(config), "quantcheck-doorkeeper")
+    project = config.rootpath / "pyproject.toml"
+    if _has_settings(config) or (project.is_file() and b"[tool.quantcheck" in project.read_bytes()):
+        activate(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Parametrize tests of `quant` and `quant_variant` over variants."""
+    if "quant_variant" in metafunc.fixturenames or _is_marked(metafunc.definition):
+        activate(metafunc.config).generate_tests(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Refuse markers on tests that would never decide them."""
+    report = yield
+    if _is_marked(collector) or any(map(_is_marked, report.result or ())):
+        activate(collector.config).refuse_orphans(collector, report)
+    return report
+
+
+def activate(config: pytest.Config) -> QuantcheckSession:
+    """Return the session's quantcheck, started when first asked for."""
+    from pytest_quantcheck.plugin.session import start
+
+    return start(config)
+
+
+def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
+    return any(mark.name == "quant_budget" for mark in getattr(node, "own_markers", ()))
+
+
+def _has_settings(config: pytest.Config) -> bool:
+    names = [name.replace("-", "_") for name, *_ in (*_OPTIONS, *_FLAGS)] + ["json"]
+    if any(config.getoption(f"quant_{name}") is not None for name in names):
+        return True
+    return any(name.startswith("quant_") for name in config.inicfg)
+
+
+class _Doorkeeper:
+    """Lets the rest in when a report of another process mentions quantcheck."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if hasattr(report, "quantcheck"):
+            activate(self._config).ledger.add(report)
+
+
+@pytest.fixture
+def quant_variant(request: pytest.FixtureRequest) -> Handle:
+    """Handle of this test's variant; parametrizes the test over the variants."""
+    return activate(request.config).handle(request.param)
+
+
+@pytest.fixture
+def quant(request: pytest.FixtureRequest, quant_variant: Handle) -> Quant:
+    """This test's variant with its budgets: measures, and decides when the test has run."""
+    return activate(request.config).quant(request.node, quant_variant)
+
+
+@pytest.fixture(scope="session")
+def reference_model(request: pytest.FixtureRequest) -> Handle:
+    """Handle of the reference, loaded when first used."""
+    return activate(request.config).handle(None)
+
+
+@pytest.fixture(scope="session")
+def fp16_model(request: pytest.FixtureRequest) -> Handle:
+    """Handle of the model in fp16, loaded when first used."""
+    return activate(request.config).handle("fp16")
+
+
+@pytest.fixture(scope="session")
+def int8_model(request: pytest.FixtureRequest) -> Handle:
+    """Handle of the model in int8 (LLM.int8), loaded when first used."""
+    return activate(request.config).handle("int8")
+
+
+@pytest.fixture(scope="session")
+def int4_model(request: pytest.FixtureRequest) -> Handle:
+    """Handle of the model in int4 (NF4), loaded when first used."""
+    return activate(request.config).handle("int4")

@@ -1,0 +1,180 @@
+"""Records: everything a report shows, in exact built-in types that travel between processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_quantcheck.core.fingerprint import Plain
+
+SCHEMA_VERSION = 1
+
+RecordT = TypeVar("RecordT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlipRecord:
+    """An example whose correctness differs between reference and variant."""
+
+    example: str
+    slice: str | None
+    harmful: bool
+    """The reference was right."""
+    prompt: str
+    expected: str
+    reference_output: str
+    variant_output: str
+    reference_margin: float | None
+    """Nats by which the right choice leads; negative where it trails; None without choices."""
+    variant_margin: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRecord:
+    """One budget, what was measured and what was decided."""
+
+    nodeid: str
+    path: str
+    line: int
+    variant: str
+    variant_label: str
+    reference_label: str
+    workload: str
+    metric: str
+    keyword: str
+    statistic: str
+    bound: str
+    limit: float
+    unit: str
+    level_unit: str
+    reference_level: float
+    """The metric of the reference, in `level_unit`."""
+    variant_level: float
+    value: float
+    """The statistic that is compared with the limit, in `unit`."""
+    low: float
+    high: float
+    confidence_level: float
+    p_pass: float
+    p_fail: float
+    alpha_pass: float
+    alpha_fail: float
+    n: int
+    n_clusters: int | None
+    counts: dict[str, int]
+    method: str
+    outcome: str
+    reason: str
+    note: str
+    needed_n: int | None
+    gate: str
+    is_statistical: bool
+    fingerprint: str
+    """Digest of the examples and of how they are scored."""
+    flips: list[FlipRecord]
+    """The worst flips, harmful first."""
+    flip_counts: dict[str, int]
+    """harmful and lucky, over all examples."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRecord:
+    """What one variant scored on one workload."""
+
+    variant: str
+    variant_label: str
+    workload: str
+    metric: str
+    level: float
+    level_unit: str
+    n: int
+    tokens: int
+    seconds: float
+    weight_bytes: int
+    is_reference: bool
+    fingerprint: str
+    first_token_ids: list[int]
+    """Of the first example, as the model saw them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnvironmentRecord:
+    """Where and how a worker measured."""
+
+    model: str
+    reference_label: str
+    device: str
+    device_name: str
+    compute_dtype: str
+    alpha: float
+    family_size: int
+    checks_collected: int
+    versions: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemRecord:
+    """What one test sends to the reports."""
+
+    outcome: str
+    checks: list[CheckRecord]
+    measurements: list[MeasurementRecord]
+    environment: EnvironmentRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """A whole run."""
+
+    schema_version: int
+    started: str
+    """UTC, ISO 8601."""
+    environment: EnvironmentRecord | None
+    """None where no budget was reached."""
+    checks: list[CheckRecord]
+    measurements: list[MeasurementRecord]
+    warnings: list[str]
+
+
+def to_builtins(value: object) -> Plain:
+    """Return `value` in exact `str int float bool None list dict`.
+
+    Raises
+    ------
+    TypeError
+        Something in it is of another type: a numpy number, an enum that is a `str`, a path.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_builtins(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        raise TypeError(f"{value!r}: an enum in a record; store its value")
+    if type(value) in {str, int, float, bool, type(None)}:
+        return value  # type: ignore[return-value]  # just checked
+    if type(value) in {list, tuple}:
+        return [to_builtins(item) for item in value]  # type: ignore[attr-defined]  # a sequence
+    if type(value) is dict:
+        return {str(name): to_builtins(item) for name, item in value.items()}
+    raise TypeError(f"{value!r} of type {type(value).__qualname__} in a record")
+
+
+def from_builtins(kind: type[RecordT], data: Mapping[str, Plain]) -> RecordT:
+    """Return the record of type `kind` that `to_builtins` made into `data`."""
+    hints = get_type_hints(kind)
+    return kind(**{name: _revive(hint, data[name]) for name, hint in hints.items()})
+
+
+def _revive(hint: object, value: Plain) -> object:
+    """Return `value` with its records restored, as the annotation `hint` says."""
+    if value is None:
+        return None
+    (inner,) = get_args(hint)[:1] or (None,)
+    if isinstance(value, list) and is_dataclass(inner):
+        return [_revive(inner, item) for item in value]
+    record = hint if is_dataclass(hint) else inner
+    if isinstance(record, type) and is_dataclass(record) and isinstance(value, dict):
+        return from_builtins(record, value)
+    return value

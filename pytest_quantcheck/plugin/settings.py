@@ -1,0 +1,205 @@
+"""Settings: command line over ini over default, and the project's own variants."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.budget import Gate
+from pytest_quantcheck.core.parse import parse_gate, suggestion
+from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
+from pytest_quantcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import pytest
+
+_LARGEST_ALPHA = 0.5
+_VARIANT_KEYS = ("backend", "precision", "skip_modules")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything a run was asked for, checked."""
+
+    model: str | None
+    """Hub id, or absolute path of a folder."""
+    variants: tuple[str, ...]
+    reference: str
+    """`auto`, or the name of a variant."""
+    device: str
+    alpha: float
+    gate: Gate
+    max_examples: int | None
+    family_size: int | None
+    """None: counted."""
+    seed: int
+    memory_fraction: float
+    require_gpu: bool
+    trust_remote_code: bool
+    json_path: Path | None
+    known_variants: Mapping[str, Variant] = field(repr=False)
+    """Built-in and declared, by name."""
+
+
+def read_settings(config: pytest.Config) -> Settings:
+    """Return the settings of this run.
+
+    Raises
+    ------
+    UsageError
+        A value is wrong, or a key of `[tool.quantcheck]` unknown.
+    """
+    known = _known_variants(config.rootpath / "pyproject.toml")
+    _refuse_unknown_ini(config)
+    raw = _Raw(config)
+    reference = raw.string("reference") or "auto"
+    if reference != "auto":
+        _check_variant(reference, "quant_reference", known)
+    variants = raw.names("variants")
+    for name in variants:
+        _check_variant(name, "quant_variants", known)
+    gate = parse_gate(raw.string("gate"), "quant_gate")
+    json_path = config.getoption("quant_json")
+    return Settings(
+        model=_model(raw.string("model"), config),
+        variants=variants,
+        reference=reference,
+        device=raw.string("device") or "auto",
+        alpha=raw.number("alpha", float, "a number between 0 and 0.5", _is_alpha),
+        gate=gate or Gate.REGRESSION,
+        max_examples=raw.optional("limit"),
+        family_size=raw.optional("family_size"),
+        seed=raw.number("seed", int, "a whole number", lambda _: True),
+        memory_fraction=raw.number("vram_fraction", float, "above 0, at most 1", _is_fraction),
+        require_gpu=raw.flag("require_gpu"),
+        trust_remote_code=raw.flag("trust_remote_code"),
+        json_path=config.invocation_params.dir / json_path if json_path else None,
+        known_variants=known,
+    )
+
+
+class _Raw:
+    """Values as written, from the command line or else the ini file."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def value(self, name: str) -> object:
+        option = self._config.getoption(f"quant_{name}")
+        return self._config.getini(f"quant_{name}") if option is None else option
+
+    def string(self, name: str) -> str | None:
+        value = self.value(name)
+        return str(value).strip() or None if value is not None else None
+
+    def names(self, name: str) -> tuple[str, ...]:
+        value = self.value(name)
+        parts = value.split(",") if isinstance(value, str) else list(value or ())  # type: ignore[call-overload]  # a list of strings
+        return tuple(part.strip() for part in parts if part.strip())
+
+    def flag(self, name: str) -> bool:
+        return bool(self.value(name))
+
+    def number(
+        self, name: str, kind: type[float], expected: str, holds: Callable[[float], bool]
+    ) -> float | int:
+        text = self.string(name)
+        try:
+            number = kind(text or "")
+        except ValueError:
+            number = None
+        if number is None or not holds(number):
+            raise UsageError(f"quant_{name}={text!r}: expected {expected}")
+        return number
+
+    def optional(self, name: str) -> int | None:
+        if self.string(name) in {None, "auto"}:
+            return None
+        return int(self.number(name, int, "a whole number, at least 1", lambda number: number >= 1))
+
+
+def _is_alpha(number: float) -> bool:
+    return 0 < number < _LARGEST_ALPHA
+
+
+def _is_fraction(number: float) -> bool:
+    return 0 < number <= 1
+
+
+def _model(model: str | None, config: pytest.Config) -> str | None:
+    """Return a folder's absolute path where there is one, else a hub id."""
+    if model is None:
+        return None
+    for folder in (config.invocation_params.dir, config.rootpath):
+        if (folder / model).is_dir():
+            return str((folder / model).resolve())
+    if model.startswith((".", "/", "~")):
+        raise UsageError(
+            f"quant_model={model!r}: no such folder; looked from {config.invocation_params.dir} "
+            f"and {config.rootpath}"
+        )
+    return model
+
+
+def _check_variant(name: str, setting: str, known: Mapping[str, Variant]) -> None:
+    if name not in known:
+        raise UsageError(f"{setting}: unknown variant {name!r}; {suggestion(name, known)}")
+
+
+def _refuse_unknown_ini(config: pytest.Config) -> None:
+    from pytest_quantcheck.plugin import _FLAGS, _OPTIONS
+
+    known = ["quant_" + name.replace("-", "_") for name, *_ in (*_OPTIONS, *_FLAGS)]
+    for name in config.inicfg:
+        if name.startswith("quant_") and name not in known:
+            raise UsageError(f"unknown setting {name!r}; {suggestion(name, known)}")
+
+
+def _known_variants(project: Path) -> dict[str, Variant]:
+    known = {name: builtin_variant(name) for name in BUILTIN_VARIANTS}
+    if not project.is_file():
+        return known
+    try:
+        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{project}: not TOML ({error})") from error
+    table = dict(tool.get("quantcheck", {}))
+    variants = table.pop("variants", {})
+    for key in table:
+        raise UsageError(
+            f"{project}: [tool.quantcheck] has an unknown key {key!r}; known: variants. Other "
+            "settings are pytest's: quant_… in [tool.pytest.ini_options]"
+        )
+    for name, options in variants.items():
+        known[name] = _declared(name, options, f"{project}: [tool.quantcheck.variants.{name}]")
+    return known
+
+
+def _declared(name: str, options: object, place: str) -> Variant:
+    if not isinstance(options, dict):
+        raise UsageError(f"{place}: found {options!r}, expected a table")
+    for key in options:
+        if key not in _VARIANT_KEYS:
+            raise UsageError(f"{place}: unknown key {key!r}; {suggestion(key, _VARIANT_KEYS)}")
+    precision = options.get("precision", name)
+    skipped = options.get("skip_modules", [])
+    if not isinstance(skipped, list) or not all(isinstance(part, str) for part in skipped):
+        raise UsageError(f"{place}: skip_modules={skipped!r}: expected a list of module names")
+    backend = options.get("backend")
+    if backend is None and precision not in BUILTIN_VARIANTS:
+        raise UsageError(
+            f"{place}: precision={precision!r}: {suggestion(str(precision), BUILTIN_VARIANTS)}"
+        )
+    if backend is None:
+        base = builtin_variant(precision)
+        precision, backend = base.precision, base.backend
+    return Variant(
+        name=name,
+        precision=str(precision),
+        backend=str(backend),
+        skip_modules=tuple(skipped),
+    )
