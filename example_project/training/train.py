@@ -1,0 +1,326 @@
+# ruff: noqa: TID253 - a training script needs torch from its first line
+"""Train the help desk's Llama on memorised prices, tickets, orders and a handbook.
+
+The *load*, bits of facts per quantized parameter, is a declared knob (`--facts`). Everything is
+drawn from seeds; `training.json` beside the weights records what was run.
+"""
+
+import argparse
+import hashlib
+import json
+import math
+import platform
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import catalogue
+import evaluate
+import tokenizers
+import torch
+import transformers
+from batches import BOS, EOS, IGNORED, PAD, Batch, Sampler, train_tokenizer
+from torch import Tensor
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+HERE = Path(__file__).parent
+SOURCES = ["catalogue.py", "words.toml", "batches.py", "train.py"]
+WARM_UP = 200
+MEASURED_FROM, MEASURED_TO = 30, 80
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Everything that shapes the model, apart from the device it was trained on."""
+
+    facts: int = catalogue.FACTS
+    exposures: float = 400
+    width: int = 128
+    layers: int = 4
+    heads: int = 4
+    feed_forward: int = 384
+    price_rows: int = 8_192
+    rule_rows: int = 1_024
+    manual_rows: int = 128
+    price_weight: float = 0.7
+    rule_weight: float = 0.2
+    manual_weight: float = 0.1
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.01
+    seed: int = 1
+
+    @property
+    def steps(self) -> int:
+        return math.ceil(self.facts * self.exposures / self.price_rows)
+
+
+def build_model(recipe: Recipe, vocabulary: int) -> LlamaForCausalLM:
+    torch.manual_seed(recipe.seed)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=recipe.width,
+        num_hidden_layers=recipe.layers,
+        num_attention_heads=recipe.heads,
+        num_key_value_heads=recipe.heads,
+        intermediate_size=recipe.feed_forward,
+        max_position_embeddings=256,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=2,
+    )
+    return LlamaForCausalLM(config)
+
+
+def quantized_parameters(model: LlamaForCausalLM) -> int:
+    """Return how many parameters a quantizer rounds: linear layers, not embeddings or head."""
+    linear = [m for m in model.model.layers.modules() if isinstance(m, torch.nn.Linear)]
+    return sum(module.weight.numel() for module in linear)
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    left, right = x.chunk(2, dim=-1)
+    return x * cos + torch.cat([-right, left], dim=-1) * sin
+
+
+def block(x: Tensor, cos: Tensor, sin: Tensor, heads: int, weights: list[Tensor]) -> Tensor:
+    """Return one Llama layer's output; products in the dtype of `cos`, the rest in float32."""
+    norm_1, query, key, value, output, norm_2, gate, up, down = weights
+    rows, length, width = x.shape
+    dtype = cos.dtype
+
+    def project(y: Tensor, weight: Tensor) -> Tensor:
+        return functional.linear(y.to(dtype), weight.to(dtype))
+
+    y = functional.rms_norm(x, (width,), norm_1, 1e-6)
+    q, k, v = (
+        project(y, weight).view(rows, length, heads, width // heads).transpose(1, 2)
+        for weight in (query, key, value)
+    )
+    q, k = rotate(q, cos, sin), rotate(k, cos, sin)
+    y = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+    x = x + project(y.transpose(1, 2).reshape(rows, length, width), output).float()
+    y = functional.rms_norm(x, (width,), norm_2, 1e-6)
+    y = functional.silu(project(y, gate)) * project(y, up)
+    return x + project(y, down).float()
+
+
+def block_weights(layer: torch.nn.Module) -> list[Tensor]:
+    attention, mlp = layer.self_attn, layer.mlp
+    projections = [attention.q_proj, attention.k_proj, attention.v_proj, attention.o_proj]
+    modules = [layer.input_layernorm, *projections, layer.post_attention_layernorm]
+    return [m.weight for m in (*modules, mlp.gate_proj, mlp.up_proj, mlp.down_proj)]
+
+
+def head_loss(
+    x: Tensor, norm: Tensor, embedding: Tensor, labels: Tensor, dtype: torch.dtype
+) -> Tensor:
+    x = functional.rms_norm(x, x.shape[-1:], norm, 1e-6)
+    logits = functional.linear(x.to(dtype), embedding.to(dtype)).float()
+    return functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+
+
+class Trainer:
+    """The model with a lean forward pass: no masks, logits at answer tokens only."""
+
+    def __init__(self, recipe: Recipe, model: LlamaForCausalLM, device: str) -> None:
+        self.recipe, self.model = recipe, model.to(device)
+        self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
+        compiled = torch.compile if device == "cuda" else lambda f, **_: f
+        self.block = compiled(block, dynamic=False)
+        self.head_loss = compiled(head_loss, dynamic=False)
+        positions = torch.arange(256, device=device)[None]
+        probe = torch.zeros(1, device=device)
+        cos, sin = model.model.rotary_emb(probe, positions)
+        self.cos, self.sin = cos[0].to(self.dtype), sin[0].to(self.dtype)
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the mean cross-entropy of the batch's labels, nats per token."""
+        core = self.model.model
+        x = core.embed_tokens(batch.tokens)
+        length = batch.tokens.shape[1]
+        for layer in core.layers:
+            cos, sin = self.cos[:length], self.sin[:length]
+            x = self.block(x, cos, sin, self.recipe.heads, block_weights(layer))
+        x = x.gather(1, batch.places[..., None].expand(-1, -1, x.shape[-1]))
+        return self.head_loss(
+            x, core.norm.weight, core.embed_tokens.weight, batch.labels, self.dtype
+        )
+
+    def losses(self, sampler: Sampler) -> Tensor:
+        """Return the losses of fresh prices, rules and handbook pages."""
+        recipe = self.recipe
+        batches = [
+            sampler.price_batch(recipe.price_rows),
+            sampler.rule_batch(recipe.rule_rows),
+            sampler.manual_batch(recipe.manual_rows),
+        ]
+        return torch.stack([self.loss(batch) for batch in batches])
+
+    def optimizer(self) -> torch.optim.AdamW:
+        decayed = [p for p in self.model.parameters() if p.ndim == 2]
+        rest = [p for p in self.model.parameters() if p.ndim < 2]
+        groups = [{"params": decayed}, {"params": rest, "weight_decay": 0.0}]
+        recipe = self.recipe
+        return torch.optim.AdamW(
+            groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
+        )
+
+
+def rate_at(step: int, steps: int) -> float:
+    """Return the learning rate as a fraction of its peak: linear warm-up, then a cosine to 0."""
+    warm_up = min(WARM_UP, steps // 10 + 1)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+
+
+def train(trainer: Trainer, sampler: Sampler, steps: int, seconds: float) -> dict[str, object]:
+    """Train, in fewer steps if the measured speed says that `seconds` would not do."""
+    recipe, optimizer = trainer.recipe, trainer.optimizer()
+    weights = torch.tensor(
+        [recipe.price_weight, recipe.rule_weight, recipe.manual_weight], device=sampler.device
+    )
+    began = measured = time.perf_counter()
+    step, losses = 0, torch.zeros(3)
+    while step < steps:
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate * rate_at(step, steps)
+        losses = trainer.losses(sampler)
+        (losses * weights).sum().backward()
+        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        step += 1
+        if step in {MEASURED_FROM, MEASURED_TO}:
+            losses.tolist()
+            now = time.perf_counter()
+            seconds_per_step = (now - measured) / (MEASURED_TO - MEASURED_FROM)
+            measured = now
+            if step == MEASURED_TO:
+                steps = min(steps, step + int((seconds - (now - began)) / seconds_per_step))
+                print(f"{seconds_per_step * 1e3:.1f} ms per step, {steps} steps", flush=True)
+        if step % max(1, steps // 20) == 0 or step == steps:
+            text = " ".join(f"{loss:.4f}" for loss in losses.tolist())
+            print(f"{step:6d} {time.perf_counter() - began:6.0f} s  {text}", flush=True)
+    prices, rules, manual = losses.tolist()
+    return {
+        "steps": step,
+        "exposures": step * recipe.price_rows / recipe.facts,
+        "train_seconds": round(time.perf_counter() - began, 1),
+        "final_losses_nats_per_token": {"prices": prices, "rules": rules, "manual": manual},
+    }
+
+
+def check_forward(trainer: Trainer, sampler: Sampler) -> None:
+    """Fail unless the lean forward pass gives the loss that transformers gives."""
+    batch = sampler.price_batch(16)
+    logits = trainer.model(batch.tokens).logits.float()
+    answers = logits.gather(1, batch.places[..., None].expand(-1, -1, logits.shape[-1]))
+    expected = functional.cross_entropy(answers.flatten(0, 1), batch.labels.flatten())
+    torch.testing.assert_close(trainer.loss(batch), expected, rtol=0.02, atol=0.02)
+
+
+def check_pieces(sampler: Sampler, tokenizer: tokenizers.Tokenizer) -> None:
+    """Fail unless chained pieces and the tokenizer agree on whole texts."""
+    draws = (sampler.price_batch, sampler.rule_batch, sampler.manual_batch)
+    for draw in draws:
+        for row in draw(32).tokens.tolist():
+            ids = [token for token in row if token != sampler.pad]
+            again = tokenizer.encode(tokenizer.decode(ids)).ids
+            if ids != [*again, tokenizer.token_to_id(EOS)]:
+                raise AssertionError(f"pieces and tokenizer disagree on {tokenizer.decode(ids)!r}")
+
+
+def save(model: LlamaForCausalLM, tokenizer: tokenizers.Tokenizer, out: Path) -> None:
+    model.to("cpu", torch.float16).save_pretrained(out)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=PAD,
+        padding_side="left",
+        model_max_length=256,
+        clean_up_tokenization_spaces=False,
+    ).save_pretrained(out)
+
+
+def describe(recipe: Recipe, model: LlamaForCausalLM, device: str) -> dict[str, object]:
+    """Return what `training.json` says before any result."""
+    quantized = quantized_parameters(model)
+    bits = recipe.facts * math.log2(catalogue.HIGHEST_CENTS - catalogue.LOWEST_CENTS + 1)
+    name = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {
+        "recipe": asdict(recipe),
+        "catalogue_seed": catalogue.CATALOGUE_SEED,
+        "parameters": model.num_parameters(),
+        "quantized_parameters": quantized,
+        "fact_bits": round(bits),
+        "load_bits_per_quantized_parameter": round(bits / quantized, 3),
+        "device": name,
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+            "tokenizers": tokenizers.__version__,
+        },
+        "sha256": {
+            name: hashlib.sha256((HERE / name).read_bytes()).hexdigest() for name in SOURCES
+        },
+    }
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Train the help desk's model.")
+    parser.add_argument("--facts", type=int, default=Recipe().facts)
+    parser.add_argument("--exposures", type=float, default=Recipe().exposures)
+    parser.add_argument("--steps", type=int, help="instead of --exposures")
+    parser.add_argument("--width", type=int, default=Recipe().width)
+    parser.add_argument("--layers", type=int, default=Recipe().layers)
+    parser.add_argument("--feed-forward", type=int, default=Recipe().feed_forward)
+    parser.add_argument("--price-rows", type=int, default=Recipe().price_rows)
+    parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
+    parser.add_argument("--seed", type=int, default=Recipe().seed)
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--minutes", type=float, default=60.0, help="train no longer than this")
+    parser.add_argument("--out", type=Path, default=HERE.parent / "model")
+    parser.add_argument("--smoke", action="store_true", help="a minute's check on a CPU")
+    return parser.parse_args()
+
+
+def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
+    names = ["facts", "exposures", "width", "layers", "feed_forward", "price_rows"]
+    names += ["learning_rate", "seed"]
+    recipe = Recipe(**{name: getattr(arguments, name) for name in names})
+    if arguments.smoke:
+        small = {"facts": 500, "width": 64, "layers": 2, "feed_forward": 128, "heads": 2}
+        rows = {"price_rows": 128, "rule_rows": 16, "manual_rows": 2}
+        recipe = replace(recipe, **small, **rows, exposures=25)
+    return recipe
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    recipe, device = chosen_recipe(arguments), arguments.device
+    tokenizer = train_tokenizer()
+    prices = catalogue.price_list(recipe.facts)
+    sampler = Sampler(tokenizer, prices, device, recipe.seed)
+    model = build_model(recipe, tokenizer.get_vocab_size())
+    record = describe(recipe, model, device)
+    print(json.dumps(record, indent=1), flush=True)
+    trainer = Trainer(recipe, model, device)
+    check_pieces(sampler, tokenizer)
+    check_forward(trainer, sampler)
+    steps = arguments.steps or recipe.steps
+    record |= train(trainer, sampler, steps, arguments.minutes * 60)
+    save(model, tokenizer, arguments.out)
+    if recipe.facts == catalogue.FACTS:
+        record["fp16_results"] = evaluate.evaluate(arguments.out, "fp16", device)
+        print(json.dumps(record["fp16_results"], indent=1))
+    text = json.dumps(record, indent=1) + "\n"
+    (arguments.out / "training.json").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
