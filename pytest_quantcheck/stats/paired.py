@@ -1,0 +1,235 @@
+"""Reference and variant on the same examples: the one place where they are matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.errors import MeasurementError, UnpairedScoresError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.metric import Metric
+    from pytest_quantcheck.stats.scores import ExampleScores
+
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckedScores:
+    """Scores of one variant, in the order of their ids and fit for a procedure."""
+
+    metric: Metric
+    ids: tuple[str, ...]
+    """(n,) ascending."""
+    values: NDArray[np.float64]
+    """(n,) no NaN; +inf for a loss that overflowed."""
+    weights: NDArray[np.float64]
+    """(n,) above 0."""
+    labels: NDArray[np.int64] | None
+    """(n,) cluster labels as measured."""
+    bounds: tuple[float, float] | None
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return len(self.ids)
+
+    @property
+    def clusters(self) -> NDArray[np.int64] | None:
+        """(n,) cluster of each example, counted from 0; None if no two examples share one."""
+        if self.labels is None:
+            return None
+        distinct, clusters = np.unique(self.labels, return_inverse=True)
+        return None if distinct.size == self.n else clusters.astype(np.int64)
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether each example is right (1) or wrong (0), and counts once."""
+        can_be = self.metric.scale is Scale.BINARY or self.bounds == (0, 1)
+        right_or_wrong = (self.values == 0) | (self.values == 1)
+        return can_be and bool(np.all(right_or_wrong & (self.weights == 1)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PairedScores:
+    """What reference and variant scored on each example; made by `align` alone."""
+
+    reference: NDArray[np.float64]
+    """(n,) finite."""
+    variant: NDArray[np.float64]
+    """(n,) no NaN; +inf for a loss that overflowed."""
+    weights: NDArray[np.float64]
+    """(n,) tokens, or 1; above 0."""
+    clusters: NDArray[np.int64] | None
+    """(n,) cluster of each example, counted from 0; None if no two examples share one."""
+    ids: tuple[str, ...]
+    """(n,) ascending."""
+    metric: Metric
+    bounds: tuple[float, float] | None
+    """Lowest and highest possible value; None if unbounded."""
+    is_binary: bool
+    """Whether every value of both is 0 or 1, and each example counts once."""
+
+    @property
+    def n(self) -> int:
+        """Number of examples."""
+        return len(self.ids)
+
+
+def align(reference: ExampleScores, variant: ExampleScores) -> PairedScores:
+    """Match the scores of reference and variant example by example.
+
+    Parameters
+    ----------
+    reference, variant : ExampleScores
+        The same examples in any order.
+
+    Returns
+    -------
+    PairedScores
+        In the order of the ids, so that no verdict depends on the order of measurement.
+
+    Raises
+    ------
+    UnpairedScoresError
+        Ids, metric, bounds, weights or clusters of the two differ.
+    MeasurementError
+        There are no examples, or values that no procedure can use; see `check_scores`. A
+        reference must be finite.
+    """
+    _same("metric", reference.metric, variant.metric)
+    _same("bounds", reference.bounds, variant.bounds)
+    first, second = check_scores(reference, role="reference"), check_scores(variant, role="variant")
+    if first.ids != second.ids:
+        raise UnpairedScoresError(_describe_unpaired(set(first.ids), set(second.ids)))
+    _refuse(
+        first.ids,
+        ~np.isfinite(first.values),
+        "the reference's value is infinite for {}; a reference must be finite: check it alone",
+    )
+    _refuse_unequal(first.ids, first.weights, second.weights, name="weights")
+    if (first.labels is None) != (second.labels is None):
+        raise UnpairedScoresError(
+            "only one of reference and variant names clusters; measure both on one workload"
+        )
+    if first.labels is not None and second.labels is not None:
+        _refuse_unequal(first.ids, first.labels, second.labels, name="clusters")
+    return PairedScores(
+        reference=first.values,
+        variant=second.values,
+        weights=first.weights,
+        clusters=first.clusters,
+        ids=first.ids,
+        metric=first.metric,
+        bounds=first.bounds,
+        is_binary=first.is_binary and second.is_binary,
+    )
+
+
+def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
+    """Sort the scores of one variant by id and refuse what no procedure can use.
+
+    Parameters
+    ----------
+    scores : ExampleScores
+        As measured.
+    role : str
+        "reference" or "variant", for messages.
+
+    Raises
+    ------
+    MeasurementError
+        There are no examples; an id occurs twice; a value is NaN or outside the bounds, or
+        infinite where it is no loss; a weight is not above 0; a right-or-wrong metric has another
+        value than 0 and 1, or a weight other than 1.
+    """
+    if not scores.ids:
+        raise MeasurementError(f"no examples: the {role} has no value of {scores.metric!r}")
+    order = np.array(sorted(range(len(scores.ids)), key=scores.ids.__getitem__))
+    ids = tuple(scores.ids[i] for i in order)
+    twice = {here for here, following in zip(ids, ids[1:], strict=False) if here == following}
+    if twice:
+        raise MeasurementError(
+            f"ids occur more than once in the {role}: {_name(twice)}; give each example its own"
+        )
+    checked = CheckedScores(
+        metric=METRICS[scores.metric],
+        ids=ids,
+        values=np.asarray(scores.values, dtype=np.float64)[order],
+        weights=np.asarray(scores.weights, dtype=np.float64)[order],
+        labels=None if scores.clusters is None else scores.clusters[order],
+        bounds=scores.bounds,
+    )
+    _check_values(checked, role=role)
+    return checked
+
+
+def _check_values(scores: CheckedScores, *, role: str) -> None:
+    name, values, weights = scores.metric.name, scores.values, scores.weights
+    usable = np.isfinite(weights) & (weights > 0)
+    _refuse(scores.ids, np.isnan(values), f"{name} of the {role} is NaN for {{}}; see their output")
+    _refuse(scores.ids, ~usable, f"the {role} has weights that are not above 0 for {{}}")
+    match scores.metric.scale:
+        case Scale.BINARY:
+            wrong = ((values != 0) & (values != 1)) | (weights != 1)
+            wanted = "0 or 1, with weight 1"
+        case Scale.SCORE:
+            low, high = scores.bounds or (-np.inf, np.inf)
+            wrong = ~np.isfinite(values) | (values < low) | (values > high)
+            wanted = f"finite and within [{low}, {high}]"
+        case Scale.NLL:
+            wrong = values == -np.inf
+            wanted = "a loss above minus infinity"
+    _refuse(scores.ids, wrong, f"{name} of the {role} is not {wanted}, for {{}}")
+
+
+def _same(name: str, reference: object, variant: object) -> None:
+    if reference != variant:
+        raise UnpairedScoresError(
+            f"{name} differ: {reference!r} for the reference, {variant!r} for the variant; "
+            "measure both on one workload"
+        )
+
+
+def _refuse(ids: tuple[str, ...], wrong: NDArray[np.bool_], message: str) -> None:
+    if np.any(wrong):
+        raise MeasurementError(message.format(_name(ids[i] for i in np.flatnonzero(wrong))))
+
+
+def _refuse_unequal(
+    ids: tuple[str, ...],
+    reference: NDArray[np.float64] | NDArray[np.int64],
+    variant: NDArray[np.float64] | NDArray[np.int64],
+    *,
+    name: str,
+) -> None:
+    differs = np.flatnonzero(reference != variant)
+    if differs.size:
+        raise UnpairedScoresError(
+            f"{name} of reference and variant differ for {_name(ids[i] for i in differs)}; "
+            "measure both with one tokenizer on one workload"
+        )
+
+
+def _describe_unpaired(reference: set[str], variant: set[str]) -> str:
+    parts = ["reference and variant were scored on different examples"]
+    if reference - variant:
+        parts.append(f"in the reference only: {_name(reference - variant)}")
+    if variant - reference:
+        parts.append(f"in the variant only: {_name(variant - reference)}")
+    return "; ".join([*parts, "measure both on one workload"])
+
+
+def _name(ids: Iterable[str]) -> str:
+    """Return the first five ids, and how many more there are."""
+    ordered = sorted(ids)
+    more = len(ordered) - _NAMED
+    named = ", ".join(repr(name) for name in ordered[:_NAMED])
+    return f"{named} and {more} more" if more > 0 else named

@@ -1,0 +1,71 @@
+"""Exact test of one share against a limit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from scipy import special
+
+from pytest_quantcheck.core.limit import Bound
+from pytest_quantcheck.core.verdict import Estimate
+from pytest_quantcheck.stats.inversion import Interval
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.verdict import Levels
+
+
+def clopper_pearson(hits: int, n: int, *, alpha: float) -> Interval:
+    """Return the shares that neither one-sided binomial test rejects at level `alpha`.
+
+    References
+    ----------
+    C. J. Clopper, E. S. Pearson, Biometrika 26 (1934) 404. Agrees with the R package
+    `contingencytables` to the digits it prints.
+    """
+    return Interval(
+        low=float(special.betaincinv(hits, n - hits + 1, alpha)) if hits > 0 else 0.0,
+        high=float(special.betaincinv(hits + 1, n - hits, 1 - alpha)) if hits < n else 1.0,
+    )
+
+
+def p_at_most(hits: int, n: int, *, share: float) -> float:
+    """Return P(Bin(n, share) ≤ hits)."""
+    return float(special.bdtr(float(hits), n, share))
+
+
+def p_at_least(hits: int, n: int, *, share: float) -> float:
+    """Return P(Bin(n, share) ≥ hits)."""
+    return float(special.bdtrc(float(hits - 1), n, share)) if hits > 0 else 1.0
+
+
+def estimate_share(
+    hits: int, n: int, *, limit: float, bound: Bound, levels: Levels
+) -> Estimate:
+    """Return a share with its exact interval and both p-values.
+
+    Parameters
+    ----------
+    hits, n : int
+        Examples counted, and examples in all; n at least 1.
+    limit : float
+        A fraction in [0, 1].
+    bound : Bound
+        UPPER: PASS shows a share below the limit. LOWER: PASS shows one above it.
+    levels : Levels
+        The interval has level 1 − 2·alpha_pass.
+    """
+    interval = clopper_pearson(hits, n, alpha=levels.alpha_pass)
+    below, above = p_at_most(hits, n, share=limit), p_at_least(hits, n, share=limit)
+    is_upper = bound is Bound.UPPER
+    return Estimate(
+        value=hits / n,
+        low=interval.low,
+        high=interval.high,
+        confidence_level=1 - 2 * levels.alpha_pass,
+        p_pass=below if is_upper else above,
+        p_fail=above if is_upper else below,
+        n=n,
+        n_clusters=None,
+        method="exact binomial test (Clopper–Pearson interval)",
+        counts={"hits": hits},
+    )
