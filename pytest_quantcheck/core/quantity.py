@@ -23,6 +23,8 @@ class Unit(Enum):
     """Variant over reference: `1.034`."""
     PERPLEXITY = "perplexity"
     """exp(nats per token): `8.41`."""
+    BYTES = "bytes"
+    """A size, printed in binary units: `14.9 GiB`."""
 
 
 _PRINTED = {
@@ -31,6 +33,7 @@ _PRINTED = {
     Unit.SCORE: (1, 4),
     Unit.RATIO: (1, 3),
     Unit.PERPLEXITY: (1, 2),
+    Unit.BYTES: (1, 0),
 }
 """Scale and digits behind the point."""
 
@@ -49,6 +52,8 @@ def format_quantity(value: float, unit: Unit) -> str:
     >>> format_quantity(math.inf, Unit.RATIO)
     'inf'
     """
+    if unit is Unit.BYTES:
+        return format_bytes(value)
     suffix = {Unit.FRACTION: " %", Unit.POINTS: " pp"}.get(unit, "")
     return format_bare(value, unit) + suffix
 
@@ -86,7 +91,7 @@ def format_limit(value: float, unit: Unit) -> str:
             return (percent if "." in percent else percent + ".0") + (
                 " %" if unit is Unit.FRACTION else " pp"
             )
-        case Unit.SCORE | Unit.RATIO | Unit.PERPLEXITY:
+        case Unit.SCORE | Unit.RATIO | Unit.PERPLEXITY | Unit.BYTES:
             return f"{value:.10g}"
 
 

@@ -17,17 +17,20 @@ RecordT = TypeVar("RecordT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FlipRecord:
-    """An example whose correctness differs between reference and variant."""
+class ExampleRecord:
+    """One example on which reference and variant differ."""
 
     example: str
     slice: str | None
-    harmful: bool
-    """The reference was right."""
     prompt: str
     expected: str
     reference_output: str
     variant_output: str
+    reference_value: float
+    """1 or 0 for right or wrong, the score, or nats per token."""
+    variant_value: float
+    is_worse: bool
+    """The variant lost here; a harmful flip where the values are right and wrong."""
     reference_margin: float | None
     """Nats by which the right choice leads; negative where it trails; None without choices."""
     variant_margin: float | None
@@ -75,10 +78,8 @@ class CheckRecord:
     is_statistical: bool
     fingerprint: str
     """Digest of the examples and of how they are scored."""
-    flips: list[FlipRecord]
-    """The worst flips, harmful first."""
-    flip_counts: dict[str, int]
-    """harmful and lucky, over all examples."""
+    worst: list[ExampleRecord]
+    """The examples that changed most, those that got worse first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,10 +51,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(setting, text, type=kind, default=default)  # type: ignore[arg-type]  # a literal
     for name, text in _FLAGS:
         setting = "quant_" + name.replace("-", "_")
-        group.addoption(f"--quant-{name}", dest=setting, default=None, action="store_true", help=text)
+        group.addoption(
+            f"--quant-{name}", dest=setting, default=None, action="store_true", help=text
+        )
         parser.addini(setting, text, type="bool", default=False)
     group.addoption(
-        "--quant-json", dest="quant_json", default=None, metavar="PATH", help="write the run as JSON"
+        "--quant-json",
+        dest="quant_json",
+        default=None,
+        metavar="PATH",
+        help="write the run as JSON",
     )
 
 
@@ -128,7 +134,7 @@ def quant_variant(request: pytest.FixtureRequest) -> Handle:
 
 @pytest.fixture
 def quant(request: pytest.FixtureRequest, quant_variant: Handle) -> Quant:
-    """This test's variant with its budgets: measures, and decides when the test has run."""
+    """Variant and budgets of the test: measures, and decides when the test has run."""
     return activate(request.config).quant(request.node, quant_variant)
 
 

@@ -1,0 +1,149 @@
+"""From two measurements and a budget to a record with its verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.limit import Statistic
+from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
+from pytest_quantcheck.plugin.gallery import worst_examples
+from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
+from pytest_quantcheck.stats.scores import metric_level
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.budget import Budget, Gate
+    from pytest_quantcheck.core.verdict import Levels, Verdict
+    from pytest_quantcheck.measure.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two models of a check."""
+
+    label: str
+    weight_bytes: int
+    measurement: Measurement | None
+    """None where only the weights count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Reference and variant, measured on the same examples."""
+
+    reference: Side
+    variant: Side
+
+
+def evaluate(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> CheckRecord:
+    """Return the record of one budget, decided."""
+    if budget.limit.statistic is Statistic.WEIGHT_RATIO:
+        return _weights(budget, pair, levels=levels, gate=gate)
+    reference, variant = pair.reference.measurement, pair.variant.measurement
+    assert reference is not None  # noqa: S101 - statistical budgets are measured
+    assert variant is not None  # noqa: S101 - the same
+    metric = budget.limit.metric or correctness_metric(variant)
+    verdict = judge(
+        budget.limit, reference.scores[metric], variant=variant.scores[metric], levels=levels
+    )
+    about = _About(
+        metric=metric,
+        level_unit=METRICS[metric].level_unit,
+        reference_level=metric_level(reference.scores[metric]),
+        variant_level=metric_level(variant.scores[metric]),
+    )
+    return _record(budget, pair, verdict=verdict, about=about, gate=gate)
+
+
+def correctness_metric(measurement: Measurement) -> str:
+    """Return the metric that says right or wrong, of those measured."""
+    return next(name for name in measurement.scores if METRICS[name].scale is Scale.BINARY)
+
+
+def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
+    """Return the record of one side's measurement."""
+    measured = side.measurement
+    assert measured is not None  # noqa: S101 - called for measured sides
+    metric = next(iter(measured.scores))
+    return MeasurementRecord(
+        variant=measured.variant.name,
+        variant_label=side.label,
+        workload=measured.workload_name,
+        metric=metric,
+        level=metric_level(measured.scores[metric]),
+        level_unit=METRICS[metric].level_unit.value,
+        n=len(measured.examples),
+        tokens=measured.tokens,
+        seconds=measured.seconds,
+        weight_bytes=side.weight_bytes,
+        is_reference=is_reference,
+        fingerprint=measured.fingerprint,
+        first_token_ids=list(measured.first_token_ids),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _About:
+    metric: str
+    level_unit: Unit
+    reference_level: float
+    variant_level: float
+
+
+def _weights(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> CheckRecord:
+    sizes = pair.reference.weight_bytes, pair.variant.weight_bytes
+    verdict = judge_weight_ratio(budget.limit, sizes[0], variant_bytes=sizes[1], levels=levels)
+    about = _About(
+        metric="weight_memory",
+        level_unit=Unit.BYTES,
+        reference_level=float(sizes[0]),
+        variant_level=float(sizes[1]),
+    )
+    return _record(budget, pair, verdict=verdict, about=about, gate=gate)
+
+
+def _record(
+    budget: Budget, pair: Pair, *, verdict: Verdict, about: _About, gate: Gate
+) -> CheckRecord:
+    limit, estimate, where = budget.limit, verdict.estimate, budget.location
+    measured = pair.variant.measurement if limit.is_statistical else None
+    return CheckRecord(
+        nodeid=where.nodeid,
+        path=where.path,
+        line=where.line,
+        variant=budget.variant,
+        variant_label=pair.variant.label,
+        reference_label=pair.reference.label,
+        workload=measured.workload_name if measured else "",
+        metric=about.metric,
+        keyword=limit.keyword,
+        statistic=limit.statistic.value,
+        bound=limit.bound.value,
+        limit=limit.value,
+        unit=limit.unit.value,
+        level_unit=about.level_unit.value,
+        reference_level=about.reference_level,
+        variant_level=about.variant_level,
+        value=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        confidence_level=estimate.confidence_level,
+        p_pass=estimate.p_pass,
+        p_fail=estimate.p_fail,
+        alpha_pass=verdict.levels.alpha_pass,
+        alpha_fail=verdict.levels.alpha_fail,
+        n=estimate.n,
+        n_clusters=estimate.n_clusters,
+        counts=dict(estimate.counts),
+        method=estimate.method,
+        outcome=verdict.outcome.value,
+        reason=verdict.reason.value,
+        note=verdict.note,
+        needed_n=verdict.needed_n,
+        gate=gate.value,
+        is_statistical=limit.is_statistical,
+        fingerprint=measured.fingerprint if measured else "",
+        worst=worst_examples(pair.reference.measurement, measured, about.metric),
+    )

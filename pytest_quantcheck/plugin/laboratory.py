@@ -1,0 +1,164 @@
+"""Where models live: device, backends, pool and runner, made when the first test needs them."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.protocols import BackendSpec
+from pytest_quantcheck.core.record import EnvironmentRecord
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.device import choose_device
+from pytest_quantcheck.measure.pool import Pool
+from pytest_quantcheck.measure.protocols import ModelSource
+from pytest_quantcheck.measure.runner import Runner
+from pytest_quantcheck.plugin.progress import progress_for
+from pytest_quantcheck.stats.family import levels
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.core.verdict import Levels
+    from pytest_quantcheck.measure.handle import Handle
+    from pytest_quantcheck.plugin.collect import ItemPlan
+    from pytest_quantcheck.plugin.session import QuantcheckSession
+
+BUILTIN_BACKENDS = (
+    BackendSpec(
+        name="transformers",
+        target="pytest_quantcheck.measure.backends.transformers:TransformersBackend",
+    ),
+    BackendSpec(
+        name="bitsandbytes",
+        target="pytest_quantcheck.measure.backends.bitsandbytes:BitsandbytesBackend",
+    ),
+)
+_VERSIONS = ("pytest-quantcheck", "torch", "transformers", "bitsandbytes", "numpy", "scipy")
+
+
+class Laboratory:
+    """Measures for one session.
+
+    Raises
+    ------
+    UsageError
+        There is no such device, or two plugins offer a backend of one name.
+    """
+
+    def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
+        settings = session.settings
+        assert settings.model is not None  # noqa: S101 - checked at collection
+        self._session = session
+        self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
+        source = ModelSource(
+            model=settings.model,
+            device=self.device.device,
+            trust_remote_code=settings.trust_remote_code,
+        )
+        self._backends = backends_of(config)
+        self.pool = Pool(self._backends, source, memory_fraction=settings.memory_fraction)
+        self.reference = self._reference(source)
+        self.runner = Runner(
+            self.pool,
+            reference=self.reference,
+            max_examples=settings.max_examples,
+            seed=settings.seed,
+            progress=progress_for(config),
+        )
+        self._is_prefetched = False
+
+    @property
+    def levels(self) -> Levels:
+        """Error rates of each decision of this run."""
+        return levels(self._session.settings.alpha, self._session.family_size)
+
+    def variant(self, name: str) -> Variant:
+        """Return the variant called `name`."""
+        return self._session.settings.known_variants[name]
+
+    def handle(self, name: str | None) -> Handle:
+        """Return the handle of a variant; None is the reference."""
+        variant = self.reference if name is None else self.variant(name)
+        return self.runner.handle(variant)
+
+    def label(self, variant: Variant) -> str:
+        """Return the variant's name with what it really is on this device."""
+        compute = self.runner.compute_dtype(variant)
+        if compute == "float32" and not variant.is_quantized and variant.precision != "fp32":
+            return f"{variant.label} (float32 compute)"
+        return variant.label
+
+    def prefetch(self, plans: Sequence[ItemPlan]) -> None:
+        """Score the reference on everything at once, if it cannot stay beside a variant."""
+        if not self._is_prefetched:
+            self._is_prefetched = True
+            workloads = dict.fromkeys(w for plan in plans for w in plan.workloads)
+            variants = {self.variant(plan.variant) for plan in plans}
+            self.runner.prefetch_reference(tuple(workloads), variants)  # type: ignore[arg-type]
+
+    def environment(self) -> EnvironmentRecord:
+        """Return where and how this session measures."""
+        session = self._session
+        return EnvironmentRecord(
+            model=session.settings.model or "",
+            reference_label=self.label(self.reference),
+            device=self.device.device,
+            device_name=self.device.name,
+            compute_dtype=self.runner.compute_dtype(self.reference),
+            alpha=session.settings.alpha,
+            family_size=session.family_size,
+            checks_collected=session.n_collected,
+            versions=_versions(),
+        )
+
+    def close(self) -> None:
+        """Free every model."""
+        self.runner.close()
+
+    def _reference(self, source: ModelSource) -> Variant:
+        name = self._session.settings.reference
+        if name != "auto":
+            return self.variant(name)
+        from pytest_quantcheck.measure.reference import native_precision
+
+        return self.variant(native_precision(source))
+
+
+def backends_of(config: pytest.Config) -> dict[str, BackendSpec]:
+    """Return every backend by name, built-in ones and those of other plugins.
+
+    Raises
+    ------
+    UsageError
+        Two have one name.
+    """
+    found = {spec.name: spec for spec in BUILTIN_BACKENDS}
+    for specs in config.hook.pytest_quantcheck_backends():
+        for spec in specs:
+            if spec.name in found:
+                raise UsageError(
+                    f"two backends are named {spec.name!r}: {found[spec.name].target} and "
+                    f"{spec.target}; rename one"
+                )
+            found[spec.name] = spec
+    return found
+
+
+def load_target(target: str) -> object:
+    """Return what `package.module:name` names."""
+    module, _, name = target.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _VERSIONS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,89 @@
+"""The run's records, gathered where pytest reports: in this process, or in xdist's controller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.record import (
+    SCHEMA_VERSION,
+    CheckRecord,
+    EnvironmentRecord,
+    ItemRecord,
+    MeasurementRecord,
+    RunRecord,
+    from_builtins,
+)
+
+if TYPE_CHECKING:
+    import pytest
+
+    from pytest_quantcheck.core.fingerprint import Plain
+
+
+class Ledger:
+    """Everything that test reports said about quantcheck.
+
+    Parameters
+    ----------
+    started : str
+        UTC, ISO 8601.
+    """
+
+    def __init__(self, started: str) -> None:
+        self._started = started
+        self._items: dict[str, ItemRecord] = {}
+        self._reached: set[str] = set()
+        self._workers: dict[str, set[str]] = {}
+        self.usage_errors: list[str] = []
+        """Messages of wrong settings that came up while tests ran."""
+
+    def add(self, report: pytest.TestReport) -> None:
+        """Keep what `report` carries; a test that is run again replaces its earlier record."""
+        data: dict[str, Plain] = report.quantcheck
+        self._reached.add(report.nodeid)
+        if isinstance(message := data.get("usage_error"), str):
+            self.usage_errors.append(message)
+        if isinstance(item := data.get("item"), dict):
+            record = from_builtins(ItemRecord, item)
+            self._items[report.nodeid] = record
+            worker = str(getattr(report, "worker_id", "") or "main")
+            for measured in record.measurements:
+                self._workers.setdefault(measured.variant_label, set()).add(worker)
+
+    @property
+    def n_reached(self) -> int:
+        """Quantcheck tests that were run, skipped or in error."""
+        return len(self._reached)
+
+    @property
+    def checks(self) -> list[CheckRecord]:
+        """Every decided check, in the order of decision."""
+        return [check for item in self._items.values() for check in item.checks]
+
+    def items_with(self, outcome: str) -> list[str]:
+        """Return the ids of tests whose worst outcome is `outcome`."""
+        return [nodeid for nodeid, item in self._items.items() if item.outcome == outcome]
+
+    def run(self) -> RunRecord:
+        """Return the record of the run so far."""
+        environments: list[EnvironmentRecord] = [item.environment for item in self._items.values()]
+        measured: dict[tuple[str, str], MeasurementRecord] = {}
+        for item in self._items.values():
+            for measurement in item.measurements:
+                key = (measurement.variant_label, measurement.fingerprint)
+                measured.setdefault(key, measurement)
+        return RunRecord(
+            schema_version=SCHEMA_VERSION,
+            started=self._started,
+            environment=environments[0] if environments else None,
+            checks=self.checks,
+            measurements=list(measured.values()),
+            warnings=self._warnings(),
+        )
+
+    def _warnings(self) -> list[str]:
+        return [
+            f"{label} was loaded by {len(workers)} workers"
+            for label, workers in sorted(self._workers.items())
+            if len(workers) > 1
+        ]

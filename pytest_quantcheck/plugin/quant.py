@@ -1,0 +1,216 @@
+"""The `quant` fixture: measures, and decides this test's budgets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.parse import check_measured
+from pytest_quantcheck.core.record import ItemRecord
+from pytest_quantcheck.core.verdict import Outcome
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.evaluate import Pair, Side, evaluate, measurement_record
+from pytest_quantcheck.report.failure import render_failure
+from pytest_quantcheck.stats.scores import metric_level
+from pytest_quantcheck.workloads.custom import Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pytest_quantcheck.core.budget import Budget, Gate
+    from pytest_quantcheck.core.protocols import WorkloadLike
+    from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.handle import Handle
+    from pytest_quantcheck.measure.measurement import Measurement
+    from pytest_quantcheck.plugin.collect import ItemPlan
+    from pytest_quantcheck.plugin.session import QuantcheckSession
+    from pytest_quantcheck.workloads.custom import Prompt, Scorer
+
+_DEFAULT_NEW_TOKENS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The metrics of reference and variant on one workload."""
+
+    reference: Mapping[str, float]
+    variant: Mapping[str, float]
+
+
+class Quant:
+    """One test's variant with its budgets.
+
+    Workloads of the markers are measured before the test's body runs; the budgets are decided
+    after it.
+    """
+
+    def __init__(self, session: QuantcheckSession, plan: ItemPlan, handle: Handle) -> None:
+        self._session = session
+        self._laboratory = session.laboratory
+        self._plan = plan
+        self._pairs: dict[WorkloadLike, Pair] = {}
+        self._in_body: list[WorkloadLike] = []
+        self._recipe = self._laboratory.variant(plan.variant)
+        self.variant = handle
+        """Handle of this test's variant."""
+        self.reference = self._laboratory.handle(None)
+        """Handle of the reference."""
+
+    def measure(self, workload: WorkloadLike) -> Comparison:
+        """Score reference and variant on a workload; budgets without one bind to it.
+
+        Raises
+        ------
+        MeasurementError
+            The workload cannot be read, or the model not be scored on it.
+        """
+        if workload not in self._in_body:
+            self._in_body.append(workload)
+        pair = self._measured(workload)
+        return Comparison(reference=_metrics(pair.reference), variant=_metrics(pair.variant))
+
+    def compare(
+        self,
+        examples: Sequence[Prompt],
+        score: Scorer,
+        *,
+        max_new_tokens: int = _DEFAULT_NEW_TOKENS,
+        bounds: tuple[float, float] | None = (0.0, 1.0),
+        name: str | None = None,
+    ) -> Comparison:
+        """Score greedy outputs of reference and variant with `score(output, example)`.
+
+        Parameters
+        ----------
+        examples : sequence of str or mapping
+            Prompts, or mappings with `prompt`, optional `id cluster slice`, and anything the
+            scorer needs.
+        score : callable
+            Returns a number; higher is better.
+        max_new_tokens : int
+            Longest output.
+        bounds : pair of float, or None
+            Lowest and highest possible score; None if there are none.
+        name : str, optional
+            Shown in tables; by default the test's name.
+
+        Raises
+        ------
+        MeasurementError
+            An example is wrong, or the scorer returned no finite number within the bounds.
+        """
+        function = self._plan.location.nodeid.rpartition("::")[2].partition("[")[0]
+        workload = Scored(
+            examples,
+            score=score,
+            name=name or function.removeprefix("test_"),
+            max_new_tokens=max_new_tokens,
+            bounds=bounds,
+        )
+        return self.measure(workload)
+
+    @property
+    def verdicts(self) -> list[CheckRecord]:
+        """The verdicts on every budget whose workload has been measured so far."""
+        return [self._decided(budget) for budget in self._plan.budgets if self._is_ready(budget)]
+
+    def measure_marked(self) -> None:
+        """Measure the workloads that markers name, and weigh the models if a budget asks."""
+        for workload in self._plan.workloads:
+            self._measured(workload)
+        for variant in (self._laboratory.reference, self._recipe):
+            self._laboratory.runner.weights(variant)
+
+    def decide(self) -> ItemRecord:
+        """Return the record of this test with every budget decided.
+
+        Raises
+        ------
+        UsageError
+            A budget without a workload found none, or more than one, measured by the test.
+        """
+        self._bind()
+        checks = [self._decided(budget) for budget in self._plan.budgets]
+        outcomes = {check.outcome for check in checks}
+        worst = next(o.value for o in _WORST_FIRST if o.value in outcomes)
+        return ItemRecord(
+            outcome=worst,
+            checks=checks,
+            measurements=[
+                measurement_record(side, is_reference=side is pair.reference)
+                for pair in self._pairs.values()
+                for side in (pair.reference, pair.variant)
+            ],
+            environment=self._laboratory.environment(),
+        )
+
+    def failure_text(self, record: ItemRecord) -> str:
+        """Return why the test is red; empty if it is not."""
+        red = [check for check in record.checks if _is_red(check)]
+        reproduce = self._session.reproduce(self._plan.location.nodeid)
+        texts = [render_failure(check, record.environment, reproduce=reproduce) for check in red]
+        return "\n\n".join(texts)
+
+    def _measured(self, workload: WorkloadLike) -> Pair:
+        if workload not in self._pairs:
+            runner = self._laboratory.runner
+            reference = runner.measure(self._laboratory.reference, workload)
+            variant = runner.measure(self._recipe, workload)
+            self._pairs[workload] = self._pair(reference, variant)
+        return self._pairs[workload]
+
+    def _pair(self, reference: Measurement | None, variant: Measurement | None) -> Pair:
+        laboratory = self._laboratory
+        return Pair(
+            reference=self._side(laboratory.reference, reference),
+            variant=self._side(self._recipe, variant),
+        )
+
+    def _side(self, variant: Variant, measurement: Measurement | None) -> Side:
+        return Side(
+            label=self._laboratory.label(variant),
+            weight_bytes=self._laboratory.runner.weights(variant).stored_bytes,
+            measurement=measurement,
+        )
+
+    def _is_ready(self, budget: Budget) -> bool:
+        return not budget.limit.is_statistical or self._workload(budget) in self._pairs
+
+    def _workload(self, budget: Budget) -> WorkloadLike | None:
+        return budget.workload or (self._in_body[0] if len(self._in_body) == 1 else None)
+
+    def _decided(self, budget: Budget) -> CheckRecord:
+        workload = self._workload(budget)
+        pair = self._pairs[workload] if workload in self._pairs else self._pair(None, None)
+        gate: Gate = budget.gate or self._session.settings.gate
+        return evaluate(budget, pair, levels=self._laboratory.levels, gate=gate)
+
+    def _bind(self) -> None:
+        """Check that every budget without a workload has exactly one to bind to."""
+        shown = f"quant_budget at {self._plan.location} ({self._plan.location.nodeid})"
+        for budget in self._plan.budgets:
+            if budget.workload is not None or not budget.limit.is_statistical:
+                continue
+            if len(self._in_body) != 1:
+                names = ", ".join(workload.name for workload in self._in_body) or "none"
+                raise UsageError(
+                    f"{shown}: {budget.limit.keyword} names no workload, so the test must measure "
+                    f"exactly one; it measured {names}. Call quant.measure(workload) or "
+                    "quant.compare(…), or write workload=… in the marker"
+                )
+            check_measured(budget.limit, self._in_body[0], shown)
+
+
+_WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
+
+
+def _is_red(check: CheckRecord) -> bool:
+    if check.outcome == Outcome.FAIL.value:
+        return True
+    return check.gate == "strict" and check.outcome == Outcome.INCONCLUSIVE.value
+
+
+def _metrics(side: Side) -> dict[str, float]:
+    scores = side.measurement.scores if side.measurement else {}
+    return {name: metric_level(values) for name, values in scores.items()}

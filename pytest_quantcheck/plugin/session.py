@@ -1,0 +1,243 @@
+"""One pytest session with quantcheck tests in it: collection, runs, reports."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shlex
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_quantcheck.core.record import to_builtins
+from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError, UsageError
+from pytest_quantcheck.plugin import collect
+from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
+from pytest_quantcheck.plugin.ledger import Ledger
+from pytest_quantcheck.plugin.settings import Settings, read_settings
+from pytest_quantcheck.stats.family import family_size
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_quantcheck.core.budget import Budget
+    from pytest_quantcheck.core.record import ItemRecord
+    from pytest_quantcheck.measure.handle import Handle
+    from pytest_quantcheck.plugin.laboratory import Laboratory
+    from pytest_quantcheck.plugin.quant import Quant
+
+SESSION = pytest.StashKey["QuantcheckSession"]()
+QUANT = pytest.StashKey["Quant"]()
+RECORD = pytest.StashKey["ItemRecord"]()
+USAGE_ERROR = pytest.StashKey[str]()
+
+
+def start(config: pytest.Config) -> QuantcheckSession:
+    """Return the session's quantcheck, made and registered when first asked for.
+
+    Raises
+    ------
+    pytest.UsageError
+        A setting is wrong.
+    """
+    if SESSION not in config.stash:
+        from pytest_quantcheck.plugin.summary import Summary
+
+        try:
+            settings = read_settings(config)
+        except UsageError as error:
+            raise pytest.UsageError(str(error)) from None
+        session = config.stash[SESSION] = QuantcheckSession(config, settings)
+        config.pluginmanager.register(session, "quantcheck-session")
+        config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
+    return config.stash[SESSION]
+
+
+class QuantcheckSession:
+    """Plans what tests decide, hands out fixtures, and turns verdicts into outcomes."""
+
+    def __init__(self, config: pytest.Config, settings: Settings) -> None:
+        now = dt.datetime.now(dt.UTC)
+        self.settings = settings
+        self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
+        self._config = config
+        self._budgets: dict[str, tuple[Budget, ...]] = {}
+        self._plans: list[ItemPlan] = []
+        self._family_error: str | None = None
+        self.n_collected = 0
+        """Statistical budgets collected, before any is deselected."""
+        self.family_size = settings.family_size or 1
+        self._laboratory: Laboratory | None = None
+        self._decided: dict[str, ItemRecord] = {}
+
+    # Collection
+
+    def generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Parametrize one test over its variants, or fail its module's collection."""
+        definition = metafunc.definition
+        try:
+            variants = collect.variants_of(definition, self.settings)
+            if "quant" in metafunc.fixturenames:
+                self._budgets[definition.nodeid] = collect.budgets_of(definition, self.settings)
+        except UsageError as error:
+            pytest.fail(str(error), pytrace=False)
+        metafunc.parametrize("quant_variant", variants, indirect=True, ids=variants)
+
+    def refuse_orphans(self, collector: pytest.Collector, report: pytest.CollectReport) -> None:
+        """Turn `report` into an error if a marker below `collector` would never be decided."""
+        messages = collect.orphans_of(collector, report.result or ())
+        if report.outcome == "passed" and messages:
+            report.outcome = "failed"
+            report.longrepr = "\n".join(messages)
+            report.result = []
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        """Plan and count before anything is deselected; group our items by variant."""
+        for item in items:
+            self._plan(item)
+        planned = [item.stash[PLAN] for item in items if PLAN in item.stash]
+        self.n_collected = sum(plan.n_statistical for plan in planned)
+        try:
+            self.family_size = family_size(self.n_collected, self.settings.family_size)
+        except UsageError as error:
+            self._family_error = str(error)
+        items[:] = collect.grouped(items)
+        result = yield
+        self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
+        return result
+
+    def _plan(self, item: pytest.Item) -> None:
+        budgets = self._budgets.get(collect.definition_id(item))
+        n_marks = sum(1 for _ in item.iter_markers(MARKER))
+        if budgets is None:
+            if n_marks and "quant" in getattr(item, "fixturenames", ()):
+                item.stash[USAGE_ERROR] = _late_marker(item)
+            elif any(mark.name == MARKER for mark in item.own_markers):
+                item.stash[USAGE_ERROR] = collect.missing_fixture(collect.location_of(item))
+            return
+        where = collect.location_of(item)
+        variant = item.callspec.params["quant_variant"]  # type: ignore[attr-defined]  # parametrized above
+        mine = (budget for budget in budgets if budget.variant == variant)
+        item.stash[PLAN] = ItemPlan(
+            variant=variant,
+            budgets=tuple(replace(budget, location=where) for budget in mine),
+            location=where,
+        )
+
+    # Fixtures
+
+    @property
+    def laboratory(self) -> Laboratory:
+        """Where models live; made when the first test needs one."""
+        if self._laboratory is None:
+            from pytest_quantcheck.plugin.laboratory import Laboratory
+
+            self._laboratory = Laboratory(self._config, self)
+        return self._laboratory
+
+    def handle(self, variant: str | None) -> Handle:
+        """Return the handle of a variant; None is the reference."""
+        with _reported_errors():
+            if self.settings.model is None:
+                raise UsageError(
+                    "no model; set quant_model to a hub id or a folder, or pass --quant-model"
+                )
+            return self.laboratory.handle(variant)
+
+    def quant(self, item: pytest.Item, handle: Handle) -> Quant:
+        """Return the fixture of one test, with the workloads of its markers measured."""
+        from pytest_quantcheck.plugin.quant import Quant
+
+        with _reported_errors():
+            for message in (item.stash.get(USAGE_ERROR, None), self._family_error):
+                if message:
+                    raise UsageError(message)
+            self.laboratory.prefetch(self._plans)
+            quant = item.stash[QUANT] = Quant(self, item.stash[PLAN], handle)
+            quant.measure_marked()
+        return quant
+
+    def reproduce(self, nodeid: str) -> str:
+        """Return the command that decides one test alone as this run did."""
+        kept = [arg for arg in self._config.invocation_params.args if arg.startswith("--quant-")]
+        kept = [arg for arg in kept if not arg.startswith(("--quant-family", "--quant-json"))]
+        command = ["pytest", nodeid, f"--quant-family-size={self.family_size}", *kept]
+        return shlex.join(command)
+
+    # Running
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Stop a test whose marker came too late, before its fixtures."""
+        if (message := item.stash.get(USAGE_ERROR, None)) is not None:
+            pytest.fail(message, pytrace=False)
+        yield
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+        """Decide the budgets when the test's body has run: red in its own call phase."""
+        result = yield
+        if (quant := pyfuncitem.stash.get(QUANT, None)) is not None:
+            nodeid = pyfuncitem.nodeid
+            with _reported_errors():
+                record = self._decided.get(nodeid) or quant.decide()
+            self._decided[nodeid] = pyfuncitem.stash[RECORD] = record
+            pyfuncitem.user_properties.append(("quantcheck.verdict", record.outcome))
+            for check in record.checks:
+                self._config.hook.pytest_quantcheck_record(record=check)
+            if text := quant.failure_text(record):
+                pytest.fail(text, pytrace=False)
+        return result
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach what is known to the report, in types that travel."""
+        report = yield
+        if PLAN in item.stash or USAGE_ERROR in item.stash:
+            data: dict[str, object] = {}
+            if call.excinfo and isinstance(call.excinfo.value.__cause__, UsageError):
+                data["usage_error"] = str(call.excinfo.value.__cause__)
+            elif call.when == "setup" and USAGE_ERROR in item.stash:
+                data["usage_error"] = item.stash[USAGE_ERROR]
+            if call.when == "call" and RECORD in item.stash:
+                data["item"] = to_builtins(item.stash[RECORD])
+            report.quantcheck = data
+        return report
+
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Let go of the measurements a test's fixture holds."""
+        for key in (QUANT, RECORD):
+            if key in item.stash and key is QUANT:
+                del item.stash[key]
+
+    def pytest_unconfigure(self) -> None:
+        """Free every model."""
+        if self._laboratory is not None:
+            self._laboratory.close()
+
+
+def _late_marker(item: pytest.Item) -> str:
+    where = collect.location_of(item)
+    return (
+        f"{MARKER} at {where} ({where.nodeid}): the marker was added after collection, when the "
+        "budgets were already counted; write it as a decorator or in pytestmark"
+    )
+
+
+class _reported_errors:  # noqa: N801 - a context manager, used as a verb
+    """Shows our errors by their message alone: the user's code is not at fault."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, BackendUnavailable):
+            raise pytest.skip.Exception(str(error), _use_item_location=True) from error
+        if isinstance(error, QuantcheckError):
+            notes = "\n".join(getattr(error, "__notes__", ()))
+            text = f"not measured: {error}" + (f"\n{notes}" if notes else "")
+            raise pytest.fail.Exception(text, pytrace=False) from error

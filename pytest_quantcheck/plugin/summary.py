@@ -1,0 +1,105 @@
+"""What the session says about itself: header, outcome letters, summary, files, exit status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_quantcheck.core.budget import Gate
+from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.report.json import render_json
+from pytest_quantcheck.report.terminal import render_counts, render_summary
+from pytest_quantcheck.report.wording import headline
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.plugin.session import QuantcheckSession
+    from pytest_quantcheck.report.table import Line
+
+_COLOURS = {"pass": {"green": True}, "fail": {"red": True}, "inconclusive": {"yellow": True}}
+
+
+class Summary:
+    """Writes everything that is a function of records."""
+
+    def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
+        self._config = config
+        self._session = session
+        self._has_collect_errors = False
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | None:
+        """Return one line on what is about to be measured, if anything of ours is selected."""
+        planned = [item.stash[PLAN] for item in items if PLAN in item.stash]
+        if not planned or self._config.get_verbosity() < 0:
+            return None
+        session, settings = self._session, self._session.settings
+        variants = ", ".join(dict.fromkeys(plan.variant for plan in planned))
+        return (
+            f"quantcheck: {settings.model}, {settings.reference} reference, variants {variants}, "
+            f"alpha {settings.alpha:g} over {session.n_collected} budgets "
+            f"(family {session.family_size})"
+        )
+
+    def pytest_report_teststatus(
+        self, report: pytest.CollectReport | pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Show a test without evidence as what it is; its outcome stays one of pytest's."""
+        if getattr(report, "when", None) != "call" or report.outcome != "passed":
+            return None
+        item = getattr(report, "quantcheck", {}).get("item")
+        if not item or item["outcome"] != "inconclusive":
+            return None
+        return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember that a module was refused because of a marker."""
+        if report.failed and "quant" in str(report.longrepr):
+            self._has_collect_errors = True
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the files, call the last hook, and keep the exit status honest."""
+        if hasattr(self._config, "workerinput") or not self._session.ledger.n_reached:
+            return
+        run = self._session.ledger.run()
+        if path := self._session.settings.json_path:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(render_json(run) + "\n", encoding="utf-8")
+        self._config.hook.pytest_quantcheck_finish(run=run)
+        session.exitstatus = self._exit_status(int(session.exitstatus))
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the tables and the final line."""
+        ledger = self._session.ledger
+        if not ledger.n_reached:
+            return
+        run = ledger.run()
+        if run.environment is not None:
+            terminalreporter.write_sep("=", headline(run.environment), bold=True)
+            width = terminalreporter._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
+            for line in render_summary(run, width=width):
+                self._write(terminalreporter, line)
+        for nodeid in self._inconclusive_listed():
+            terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
+        terminalreporter.write_line(render_counts([check.outcome for check in run.checks]))
+
+    def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:
+        terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))
+
+    def _inconclusive_listed(self) -> list[str]:
+        asked = set(self._config.getoption("reportchars"))
+        return self._session.ledger.items_with("inconclusive") if asked & set("aAP") else []
+
+    def _exit_status(self, status: int) -> int:
+        """Return the exit status: never that of a regression for a wrong setting or marker."""
+        ledger = self._session.ledger
+        failed = bool(ledger.items_with("fail"))
+        if status == pytest.ExitCode.TESTS_FAILED and not failed:
+            if self._has_collect_errors:
+                return int(pytest.ExitCode.INTERRUPTED)
+            if ledger.usage_errors:
+                return int(pytest.ExitCode.USAGE_ERROR)
+        nothing = not ledger.checks and self._session.settings.gate is Gate.STRICT
+        if status == pytest.ExitCode.OK and nothing:
+            return int(pytest.ExitCode.TESTS_FAILED)
+        return status

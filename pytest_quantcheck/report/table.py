@@ -1,0 +1,105 @@
+"""The two tables of the summary: checks, and variants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from pytest_quantcheck.core.quantity import Unit, format_bytes, format_count, format_quantity
+from pytest_quantcheck.report import wording
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord, RunRecord
+
+_EXPENDABLE = ("reference", "variant ", "n", "metric")
+"""Columns given up, in this order, where the terminal is too narrow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of output, and the outcome that colours it."""
+
+    text: str
+    outcome: str | None = None
+
+
+def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
+    """Return the table of checks, at most `width` wide where columns can be given up."""
+    rows = [_check_row(check) for check in checks]
+    columns = list(rows[0]) if rows else []
+    lines = _table(rows, columns)
+    for column in _EXPENDABLE:
+        if max((len(line) for line in lines), default=0) <= width:
+            break
+        columns.remove(column)
+        lines = _table(rows, columns)
+    outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
+    return [Line(text=text, outcome=outcome) for text, outcome in zip(lines, outcomes, strict=True)]
+
+
+def variant_table(run: RunRecord) -> list[Line]:
+    """Return the table of variants: weights, and the level on each workload."""
+    reference_bytes = next((m.weight_bytes for m in run.measurements if m.is_reference), None)
+    workloads = list(dict.fromkeys(_column(m) for m in run.measurements))
+    rows: dict[str, dict[str, str]] = {}
+    ordered = sorted(run.measurements, key=lambda m: (not m.is_reference, -m.weight_bytes))
+    for measured in ordered:
+        row = rows.setdefault(
+            measured.variant_label,
+            {
+                "variant": measured.variant_label,
+                "weights": format_bytes(measured.weight_bytes),
+                "ratio": _ratio(measured.weight_bytes, reference_bytes),
+                **dict.fromkeys(workloads, "-"),
+            },
+        )
+        row[_column(measured)] = format_quantity(measured.level, Unit(measured.level_unit))
+    if not rows:
+        return []
+    columns = ["variant", "weights", "ratio", *workloads]
+    return [Line(text=text) for text in _table(list(rows.values()), columns)]
+
+
+def _check_row(check: CheckRecord) -> dict[str, str]:
+    percent = f"{100 * check.confidence_level:g}"
+    return {
+        "workload": check.workload or "(weights)",
+        "variant": check.variant_label,
+        "metric": _metric(check),
+        "reference": wording.level(check, check.reference_level),
+        "variant ": wording.level(check, check.variant_level),
+        f"degradation [{percent} % CI]": wording.value_with_interval(check),
+        "budget": wording.limit_with_side(check),
+        "n": format_count(check.n) if check.n else "-",
+        "verdict": wording.verdict_with_need(check),
+    }
+
+
+def _metric(check: CheckRecord) -> str:
+    name = check.metric
+    return {
+        "flips": f"{name} flips",
+        "harmful_flips": f"{name} harmful flips",
+        "reference_level": f"reference {name}",
+    }.get(check.statistic, name)
+
+
+def _column(measured: MeasurementRecord) -> str:
+    return measured.workload + (" PPL" if measured.metric == "perplexity" else "")
+
+
+def _ratio(size_bytes: int, reference_bytes: int | None) -> str:
+    return f"{size_bytes / reference_bytes:.2f}" if reference_bytes else "-"
+
+
+def _table(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> list[str]:
+    body = [[row[column] for column in columns] for row in rows]
+    headers = [column.strip() for column in columns]
+    right = {"weights", "ratio", "reference", "n"}
+    align = ["right" if column.strip() in right else "left" for column in columns]
+    text = tabulate(body, headers, tablefmt="plain", colalign=align, disable_numparse=True)
+    return [" " + line.rstrip() for line in text.splitlines()]

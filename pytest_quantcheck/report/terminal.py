@@ -1,0 +1,41 @@
+"""The terminal summary."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.verdict import Outcome
+from pytest_quantcheck.report.table import Line, check_table, variant_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_quantcheck.core.record import RunRecord
+
+
+def render_summary(run: RunRecord, *, width: int) -> list[Line]:
+    """Return the lines between the summary's title and the final line."""
+    lines = [*check_table(run.checks, width=width)]
+    if variants := variant_table(run):
+        lines += [Line(text=""), *variants]
+    lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
+    return lines
+
+
+def render_counts(outcomes: Sequence[str]) -> str:
+    """Return how many checks ended how.
+
+    Examples
+    --------
+    >>> render_counts(["pass", "fail", "pass"])
+    'quantcheck: 3 budgets decided: 2 pass, 1 fail, 0 inconclusive'
+    >>> render_counts([])
+    'quantcheck: no budget was decided'
+    """
+    if not outcomes:
+        return "quantcheck: no budget was decided"
+    counts = Counter(outcomes)
+    parts = ", ".join(f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome)
+    noun = "budget" if len(outcomes) == 1 else "budgets"
+    return f"quantcheck: {len(outcomes)} {noun} decided: {parts}"

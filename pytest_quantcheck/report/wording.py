@@ -1,0 +1,114 @@
+"""How records are said in words: one place for every phrase that several reports share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.quantity import (
+    Unit,
+    format_bare,
+    format_count,
+    format_interval,
+    format_limit,
+    format_quantity,
+)
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord
+
+_STATISTIC_NAMES = {
+    "drop": "{metric} drop",
+    "log_ratio": "{metric} ratio",
+    "variant_level": "{metric}",
+    "reference_level": "{metric} of the reference",
+    "flips": "flips of {metric}",
+    "harmful_flips": "harmful flips of {metric}",
+    "weight_ratio": "weight memory ratio",
+}
+
+_REASONS = {
+    "shown_within": "shown to be within the limit",
+    "shown_over": "shown to be over the limit",
+    "not_enough_evidence": "the examples show neither side of the limit",
+    "too_few_examples": "too few examples to decide: a PASS takes at least 20",
+    "too_few_clusters": "too few clusters to decide: a PASS takes at least 5",
+    "zero_limit": "no number of examples can show a limit of 0; allow a little, such as 0.005",
+    "trivial_limit": "no data could exceed this limit",
+    "identical_scores": "every example scored exactly the same",
+    "constant_difference": "every example differs by the same amount",
+    "few_nonzero_differences": "fewer than 20 examples differ, and the scores have no bounds",
+    "skewed_by_one": "one example carries more than half of the difference",
+    "non_finite": "the variant's loss is infinite where the reference's is not",
+    "exact": "compared exactly, no sampling error is involved",
+}
+
+
+def statistic_name(check: CheckRecord) -> str:
+    """Return what was compared with the limit: `accuracy drop`."""
+    return _STATISTIC_NAMES[check.statistic].format(metric=check.metric)
+
+
+def reason_text(check: CheckRecord) -> str:
+    """Return why the outcome is what it is, in one clause."""
+    return _REASONS[check.reason]
+
+
+def level(check: CheckRecord, value: float) -> str:
+    """Return a metric's level with its unit."""
+    return format_quantity(value, Unit(check.level_unit))
+
+
+def value_with_interval(check: CheckRecord) -> str:
+    """Return the statistic with unit and interval: `2.3 pp [1.5, 3.2]`."""
+    unit = Unit(check.unit)
+    shown = format_quantity(check.value, unit)
+    return f"{shown} {format_interval(check.low, check.high, unit)}" if check.n else shown
+
+
+def interval_in_words(check: CheckRecord) -> str:
+    """Return the statistic with its interval and the interval's level."""
+    percent = format_bare(check.confidence_level, Unit.FRACTION).removesuffix(".0")
+    return value_with_interval(check) + (f" ({percent} % CI)" if check.n else "")
+
+
+def limit_with_side(check: CheckRecord) -> str:
+    """Return the limit as a condition: `<= 3.0 pp`."""
+    sign = "<=" if check.bound == "upper" else ">="
+    return f"{sign} {format_limit(check.limit, Unit(check.unit))}"
+
+
+def verdict_with_need(check: CheckRecord) -> str:
+    """Return the outcome, and for inconclusive ones what would settle it."""
+    outcome = check.outcome.upper()
+    if check.outcome != "inconclusive":
+        return outcome
+    if more := more_examples(check):
+        return f"{outcome}  {more}"
+    return f"{outcome}  {check.reason.replace('_', ' ')}"
+
+
+def more_examples(check: CheckRecord) -> str:
+    """Return how many more examples would settle the check: `~2,800 more examples`."""
+    if check.needed_n is None or check.needed_n <= check.n:
+        return ""
+    return f"~{format_count(_rounded(check.needed_n - check.n))} more {noun(check)}"
+
+
+def noun(check: CheckRecord) -> str:
+    """Return what the check counts."""
+    return "documents" if check.metric == "perplexity" else "examples"
+
+
+def headline(environment: EnvironmentRecord) -> str:
+    """Return the run in one line: model, reference, device, error rate."""
+    return (
+        f"quantcheck · {environment.model} · {environment.reference_label} reference · "
+        f"{environment.device_name} · alpha {environment.alpha:g} over "
+        f"{environment.checks_collected} budgets (family {environment.family_size})"
+    )
+
+
+def _rounded(count: int) -> int:
+    """Round up to two significant digits: the figure is an estimate."""
+    step = 10 ** max(len(str(count)) - 2, 0)
+    return -(-count // step) * step
