@@ -71,6 +71,15 @@ class Batch:
     labels: Tensor
     """(rows, answers) token ids, IGNORED where the row has no such answer token."""
 
+    def part(self, start: int, stop: int) -> "Batch":
+        return Batch(self.tokens[start:stop], self.places[start:stop], self.labels[start:stop])
+
+    def copy_(self, other: "Batch") -> None:
+        """Overwrite this batch's tensors in place."""
+        self.tokens.copy_(other.tokens)
+        self.places.copy_(other.places)
+        self.labels.copy_(other.labels)
+
 
 class Sampler:
     """Draws batches of prices, tickets, orders and handbook pages, never an operand held out."""
@@ -147,10 +156,10 @@ class Sampler:
         return Batch(tokens[:, :length].contiguous(), places, labels)
 
     def rule_batch(self, rows: int) -> Batch:
-        """Return half tickets, half orders, in rows of one length."""
+        """Return tickets and orders in turn, in rows of one length."""
         halves = [self.ticket_batch(rows // 2), self.order_batch(rows // 2)]
         columns = zip(*((half.tokens, half.places, half.labels) for half in halves), strict=True)
-        return Batch(*(torch.cat(column) for column in columns))
+        return Batch(*(torch.stack(column, dim=1).flatten(0, 1) for column in columns))
 
     def next_facts(self, rows: int) -> Tensor:
         """Return the next facts of an endless chain of shuffled epochs: equal exposures for all."""

@@ -11,6 +11,7 @@ import json
 import math
 import platform
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 HERE = Path(__file__).parent
 SOURCES = ["catalogue.py", "words.toml", "batches.py", "train.py"]
 WARM_UP = 200
-MEASURED_FROM, MEASURED_TO = 30, 80
+MEASURED_FROM, MEASURED_TO = 32, 96
+CHUNK = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +42,9 @@ class Recipe:
     layers: int = 4
     heads: int = 4
     feed_forward: int = 384
-    price_rows: int = 8_192
-    rule_rows: int = 1_024
-    manual_rows: int = 128
+    price_rows: int = 4_096
+    rule_rows: int = 512
+    manual_rows: int = 32
     price_weight: float = 0.7
     rule_weight: float = 0.2
     manual_weight: float = 0.1
@@ -125,11 +127,15 @@ class Trainer:
     """The model with a lean forward pass: no masks, logits at answer tokens only."""
 
     def __init__(self, recipe: Recipe, model: LlamaForCausalLM, device: str) -> None:
-        self.recipe, self.model = recipe, model.to(device)
+        self.recipe, self.model, self.device = recipe, model.to(device), device
+        weights = [recipe.price_weight, recipe.rule_weight, recipe.manual_weight]
+        self.weights = torch.tensor(weights, device=device)
+        self.optimizer = self.make_optimizer()
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         compiled = torch.compile if device == "cuda" else lambda f, **_: f
         self.block = compiled(block, dynamic=False)
         self.head_loss = compiled(head_loss, dynamic=False)
+        self.embed = compiled(functional.embedding, dynamic=False)
         positions = torch.arange(256, device=device)[None]
         probe = torch.zeros(1, device=device)
         cos, sin = model.model.rotary_emb(probe, positions)
@@ -138,7 +144,7 @@ class Trainer:
     def loss(self, batch: Batch) -> Tensor:
         """Return the mean cross-entropy of the batch's labels, nats per token."""
         core = self.model.model
-        x = core.embed_tokens(batch.tokens)
+        x = self.embed(batch.tokens, core.embed_tokens.weight)
         length = batch.tokens.shape[1]
         for layer in core.layers:
             cos, sin = self.cos[:length], self.sin[:length]
@@ -148,24 +154,67 @@ class Trainer:
             x, core.norm.weight, core.embed_tokens.weight, batch.labels, self.dtype
         )
 
-    def losses(self, sampler: Sampler) -> Tensor:
-        """Return the losses of fresh prices, rules and handbook pages."""
-        recipe = self.recipe
-        batches = [
-            sampler.price_batch(recipe.price_rows),
-            sampler.rule_batch(recipe.rule_rows),
-            sampler.manual_batch(recipe.manual_rows),
-        ]
-        return torch.stack([self.loss(batch) for batch in batches])
+    def step(self, batches: list[Batch]) -> Tensor:
+        """Update the weights once; return the losses of prices, rules and handbook."""
+        losses = torch.stack([self.loss(batch) for batch in batches])
+        (losses * self.weights).sum().backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return losses.detach()
 
-    def optimizer(self) -> torch.optim.AdamW:
-        decayed = [p for p in self.model.parameters() if p.ndim == 2]
-        rest = [p for p in self.model.parameters() if p.ndim < 2]
-        groups = [{"params": decayed}, {"params": rest, "weight_decay": 0.0}]
-        recipe = self.recipe
+    def set_rate(self, rate: float) -> None:
+        for group in self.optimizer.param_groups:
+            group["lr"].fill_(rate)
+
+    def make_optimizer(self) -> torch.optim.AdamW:
+        parameters = list(self.model.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim == 2]},
+            {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(
-            groups, recipe.learning_rate, (0.9, 0.98), weight_decay=recipe.weight_decay, fused=True
+            groups,
+            torch.zeros((), device=self.device),
+            betas=(0.9, 0.98),
+            weight_decay=self.recipe.weight_decay,
+            fused=True,
+            capturable=self.device == "cuda",
         )
+
+
+class GraphedStep:
+    """`Trainer.step` recorded once as a CUDA graph and replayed: a small model is launch-bound."""
+
+    def __init__(self, trainer: Trainer, batches: list[Batch]) -> None:
+        self.inputs = [Batch(b.tokens.clone(), b.places.clone(), b.labels.clone()) for b in batches]
+        trainer.set_rate(0.0)
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                trainer.step(self.inputs)
+        torch.cuda.current_stream().wait_stream(stream)
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.losses = trainer.step(self.inputs)
+
+    def __call__(self, batches: list[Batch]) -> Tensor:
+        for mine, fresh in zip(self.inputs, batches, strict=True):
+            mine.copy_(fresh)
+        self.graph.replay()
+        return self.losses
+
+
+def endless_batches(sampler: Sampler, recipe: Recipe) -> Iterator[list[Batch]]:
+    """Yield each step's batches of prices, rules and handbook, drawn for many steps at once."""
+    rows = (recipe.price_rows, recipe.rule_rows, recipe.manual_rows)
+    draws = (sampler.price_batch, sampler.rule_batch, sampler.manual_batch)
+    while True:
+        drawn = [draw(count * CHUNK) for draw, count in zip(draws, rows, strict=True)]
+        for i in range(CHUNK):
+            pairs = zip(drawn, rows, strict=True)
+            yield [batch.part(i * count, (i + 1) * count) for batch, count in pairs]
 
 
 def rate_at(step: int, steps: int) -> float:
@@ -178,20 +227,14 @@ def rate_at(step: int, steps: int) -> float:
 
 def train(trainer: Trainer, sampler: Sampler, steps: int, seconds: float) -> dict[str, object]:
     """Train, in fewer steps if the measured speed says that `seconds` would not do."""
-    recipe, optimizer = trainer.recipe, trainer.optimizer()
-    weights = torch.tensor(
-        [recipe.price_weight, recipe.rule_weight, recipe.manual_weight], device=sampler.device
-    )
+    recipe = trainer.recipe
+    batches = endless_batches(sampler, recipe)
     began = measured = time.perf_counter()
+    update = GraphedStep(trainer, next(batches)) if trainer.device == "cuda" else trainer.step
     step, losses = 0, torch.zeros(3)
     while step < steps:
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * rate_at(step, steps)
-        losses = trainer.losses(sampler)
-        (losses * weights).sum().backward()
-        torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
+        trainer.set_rate(recipe.learning_rate * rate_at(step, steps))
+        losses = update(next(batches))
         step += 1
         if step in {MEASURED_FROM, MEASURED_TO}:
             losses.tolist()
@@ -200,19 +243,20 @@ def train(trainer: Trainer, sampler: Sampler, steps: int, seconds: float) -> dic
             measured = now
             if step == MEASURED_TO:
                 steps = min(steps, step + int((seconds - (now - began)) / seconds_per_step))
-                print(f"{seconds_per_step * 1e3:.1f} ms per step, {steps} steps", flush=True)
+                print(f"{seconds_per_step * 1e3:.2f} ms per step, {steps} steps", flush=True)
         if step % max(1, steps // 20) == 0 or step == steps:
             text = " ".join(f"{loss:.4f}" for loss in losses.tolist())
             print(f"{step:6d} {time.perf_counter() - began:6.0f} s  {text}", flush=True)
     prices, rules, manual = losses.tolist()
     return {
         "steps": step,
-        "exposures": step * recipe.price_rows / recipe.facts,
+        "exposures": round(step * recipe.price_rows / recipe.facts, 1),
         "train_seconds": round(time.perf_counter() - began, 1),
         "final_losses_nats_per_token": {"prices": prices, "rules": rules, "manual": manual},
     }
 
 
+@torch.no_grad()
 def check_forward(trainer: Trainer, sampler: Sampler) -> None:
     """Fail unless the lean forward pass gives the loss that transformers gives."""
     batch = sampler.price_batch(16)
@@ -280,6 +324,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=Recipe().layers)
     parser.add_argument("--feed-forward", type=int, default=Recipe().feed_forward)
     parser.add_argument("--price-rows", type=int, default=Recipe().price_rows)
+    parser.add_argument("--rule-rows", type=int, default=Recipe().rule_rows)
+    parser.add_argument("--manual-rows", type=int, default=Recipe().manual_rows)
     parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
     parser.add_argument("--seed", type=int, default=Recipe().seed)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -291,7 +337,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
     names = ["facts", "exposures", "width", "layers", "feed_forward", "price_rows"]
-    names += ["learning_rate", "seed"]
+    names += ["rule_rows", "manual_rows", "learning_rate", "seed"]
     recipe = Recipe(**{name: getattr(arguments, name) for name in names})
     if arguments.smoke:
         small = {"facts": 500, "width": 64, "layers": 2, "feed_forward": 128, "heads": 2}
