@@ -83,7 +83,7 @@ def tie_p_pass(n: int, *, limit: float, reach: float) -> float:
     Notes
     -----
     A mean of `limit` needs a difference above 0 in a share limit/reach of all examples at least,
-    so that none is seen with probability (1 − limit/reach)^n at most.
+    so that none is seen with probability (1 - limit/reach)^n at most.
     """
     return (1 - max(0.0, limit) / reach) ** n
 

@@ -125,7 +125,7 @@ def invert(counts: PairedCounts, *, alpha: float) -> Interval:
     counts : PairedCounts
         At least one example.
     alpha : float
-        One-sided level; the interval has level 1 − 2·alpha.
+        One-sided level; the interval has level 1 - 2·alpha.
 
     Returns
     -------
@@ -178,7 +178,7 @@ def estimate_drop(counts: PairedCounts, *, limit: float, levels: Levels) -> Esti
     limit : float
         Largest allowed drop, a fraction above -1.
     levels : Levels
-        The interval has level 1 − 2·alpha_pass.
+        The interval has level 1 - 2·alpha_pass.
     """
     interval = invert(counts, alpha=levels.alpha_pass)
     return Estimate(

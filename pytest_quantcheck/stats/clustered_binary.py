@@ -43,12 +43,12 @@ def estimate_clustered_drop(
     limit : float
         Largest allowed drop, a fraction in (-1, 1).
     levels : Levels
-        The interval has level 1 − 2·alpha_pass.
+        The interval has level 1 - 2·alpha_pass.
 
     Notes
     -----
     Tango's statistic over the root of the design effect, against Student's t with the
-    Bell–McCaffrey degrees of freedom. One cluster tells nothing: both p-values are 1. False PASS
+    Bell-McCaffrey degrees of freedom. One cluster tells nothing: both p-values are 1. False PASS
     at the limit, nominal .05, for losses of 2 % and gains of 1 %: .005, .027, .050 and .060 for
     20 clusters of 198 examples in all, 50 of 494, 200 of 1,984 and 200 of 6,593.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,10 +52,9 @@ class CheckedScores:
 
     @property
     def is_binary(self) -> bool:
-        """Whether each example is right (1) or wrong (0), and counts once."""
+        """Whether each example is right (1) or wrong (0)."""
         can_be = self.metric.scale is Scale.BINARY or self.bounds == (0, 1)
-        right_or_wrong = (self.values == 0) | (self.values == 1)
-        return can_be and bool(np.all(right_or_wrong & (self.weights == 1)))
+        return can_be and bool(np.all((self.values == 0) | (self.values == 1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -75,7 +75,7 @@ class PairedScores:
     bounds: tuple[float, float] | None
     """Lowest and highest possible value; None if unbounded."""
     is_binary: bool
-    """Whether every value of both is 0 or 1, and each example counts once."""
+    """Whether every value of both is 0 or 1."""
 
     @property
     def n(self) -> int:
@@ -106,14 +106,9 @@ def align(reference: ExampleScores, variant: ExampleScores) -> PairedScores:
     """
     _same("metric", reference.metric, variant.metric)
     _same("bounds", reference.bounds, variant.bounds)
-    first, second = check_scores(reference, role="reference"), check_scores(variant, role="variant")
+    first, second = check_reference(reference), check_scores(variant, role="variant")
     if first.ids != second.ids:
         raise UnpairedScoresError(_describe_unpaired(set(first.ids), set(second.ids)))
-    _refuse(
-        first.ids,
-        ~np.isfinite(first.values),
-        "the reference's value is infinite for {}; a reference must be finite: check it alone",
-    )
     _refuse_unequal(first.ids, first.weights, second.weights, name="weights")
     if (first.labels is None) != (second.labels is None):
         raise UnpairedScoresError(
@@ -133,6 +128,16 @@ def align(reference: ExampleScores, variant: ExampleScores) -> PairedScores:
     )
 
 
+def check_reference(reference: ExampleScores) -> CheckedScores:
+    """Check a reference, which must be finite; see `check_scores`."""
+    checked = check_scores(reference, role="reference")
+    is_infinite = ~np.isfinite(checked.values)
+    _refuse(
+        checked.ids, is_infinite, f"{checked.metric.name} of the reference is infinite for {{}}"
+    )
+    return checked
+
+
 def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
     """Sort the scores of one variant by id and refuse what no procedure can use.
 
@@ -147,17 +152,17 @@ def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
     ------
     MeasurementError
         There are no examples; an id occurs twice; a value is NaN or outside the bounds, or
-        infinite where it is no loss; a weight is not above 0; a right-or-wrong metric has another
-        value than 0 and 1, or a weight other than 1.
+        infinite where it is no loss; a weight is not above 0, or not 1 where values are no losses; a
+        right-or-wrong metric has another value than 0 and 1.
     """
     if not scores.ids:
         raise MeasurementError(f"no examples: the {role} has no value of {scores.metric!r}")
     order = np.array(sorted(range(len(scores.ids)), key=scores.ids.__getitem__))
     ids = tuple(scores.ids[i] for i in order)
-    twice = {here for here, following in zip(ids, ids[1:], strict=False) if here == following}
+    twice = {here for here, following in itertools.pairwise(ids) if here == following}
     if twice:
         raise MeasurementError(
-            f"ids occur more than once in the {role}: {_name(twice)}; give each example its own"
+            f"ids occur more than once in the {role}: {name_ids(twice)}; give each example its own"
         )
     checked = CheckedScores(
         metric=METRICS[scores.metric],
@@ -174,20 +179,25 @@ def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
 def _check_values(scores: CheckedScores, *, role: str) -> None:
     name, values, weights = scores.metric.name, scores.values, scores.weights
     usable = np.isfinite(weights) & (weights > 0)
-    _refuse(scores.ids, np.isnan(values), f"{name} of the {role} is NaN for {{}}; see their output")
+    _refuse(scores.ids, np.isnan(values), f"{name} of the {role} is NaN for {{}}")
     _refuse(scores.ids, ~usable, f"the {role} has weights that are not above 0 for {{}}")
+    wrong, wanted = _find_impossible(scores)
+    _refuse(scores.ids, wrong, f"{name} of the {role} is not {wanted}, for {{}}")
+
+
+def _find_impossible(scores: CheckedScores) -> tuple[NDArray[np.bool_], str]:
+    """Return which values the metric cannot take, and what it can take."""
+    values, several = scores.values, scores.weights != 1
     match scores.metric.scale:
         case Scale.BINARY:
-            wrong = ((values != 0) & (values != 1)) | (weights != 1)
-            wanted = "0 or 1, with weight 1"
+            is_wrong = (values != 0) & (values != 1)
+            return is_wrong | several, "0 or 1, with weight 1"
         case Scale.SCORE:
             low, high = scores.bounds or (-np.inf, np.inf)
-            wrong = ~np.isfinite(values) | (values < low) | (values > high)
-            wanted = f"finite and within [{low}, {high}]"
+            outside = ~np.isfinite(values) | (values < low) | (values > high)
+            return outside | several, f"finite and within [{low}, {high}], with weight 1"
         case Scale.NLL:
-            wrong = values == -np.inf
-            wanted = "a loss above minus infinity"
-    _refuse(scores.ids, wrong, f"{name} of the {role} is not {wanted}, for {{}}")
+            return values == -np.inf, "a loss above minus infinity"
 
 
 def _same(name: str, reference: object, variant: object) -> None:
@@ -200,7 +210,7 @@ def _same(name: str, reference: object, variant: object) -> None:
 
 def _refuse(ids: tuple[str, ...], wrong: NDArray[np.bool_], message: str) -> None:
     if np.any(wrong):
-        raise MeasurementError(message.format(_name(ids[i] for i in np.flatnonzero(wrong))))
+        raise MeasurementError(message.format(name_ids(ids[i] for i in np.flatnonzero(wrong))))
 
 
 def _refuse_unequal(
@@ -213,7 +223,7 @@ def _refuse_unequal(
     differs = np.flatnonzero(reference != variant)
     if differs.size:
         raise UnpairedScoresError(
-            f"{name} of reference and variant differ for {_name(ids[i] for i in differs)}; "
+            f"{name} of reference and variant differ for {name_ids(ids[i] for i in differs)}; "
             "measure both with one tokenizer on one workload"
         )
 
@@ -221,13 +231,13 @@ def _refuse_unequal(
 def _describe_unpaired(reference: set[str], variant: set[str]) -> str:
     parts = ["reference and variant were scored on different examples"]
     if reference - variant:
-        parts.append(f"in the reference only: {_name(reference - variant)}")
+        parts.append(f"in the reference only: {name_ids(reference - variant)}")
     if variant - reference:
-        parts.append(f"in the variant only: {_name(variant - reference)}")
+        parts.append(f"in the variant only: {name_ids(variant - reference)}")
     return "; ".join([*parts, "measure both on one workload"])
 
 
-def _name(ids: Iterable[str]) -> str:
+def name_ids(ids: Iterable[str]) -> str:
     """Return the first five ids, and how many more there are."""
     ordered = sorted(ids)
     more = len(ordered) - _NAMED

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy import special
 
 from pytest_quantcheck.core.limit import Bound
 from pytest_quantcheck.core.verdict import Estimate
 from pytest_quantcheck.stats.inversion import Interval
+from pytest_quantcheck.stats.ratio_mean import RATIO_MEAN_METHOD
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.verdict import Levels
+    from pytest_quantcheck.stats.ratio_mean import ClusterSums, RatioMean
+
+_MIN_MIXED_CLUSTERS = 20
 
 
 def clopper_pearson(hits: int, n: int, *, alpha: float) -> Interval:
@@ -38,9 +44,7 @@ def p_at_least(hits: int, n: int, *, share: float) -> float:
     return float(special.bdtrc(float(hits - 1), n, share)) if hits > 0 else 1.0
 
 
-def estimate_share(
-    hits: int, n: int, *, limit: float, bound: Bound, levels: Levels
-) -> Estimate:
+def estimate_share(hits: int, n: int, *, limit: float, bound: Bound, levels: Levels) -> Estimate:
     """Return a share with its exact interval and both p-values.
 
     Parameters
@@ -52,7 +56,7 @@ def estimate_share(
     bound : Bound
         UPPER: PASS shows a share below the limit. LOWER: PASS shows one above it.
     levels : Levels
-        The interval has level 1 − 2·alpha_pass.
+        The interval has level 1 - 2·alpha_pass.
     """
     interval = clopper_pearson(hits, n, alpha=levels.alpha_pass)
     below, above = p_at_most(hits, n, share=limit), p_at_least(hits, n, share=limit)
@@ -66,6 +70,51 @@ def estimate_share(
         p_fail=above if is_upper else below,
         n=n,
         n_clusters=None,
-        method="exact binomial test (Clopper–Pearson interval)",
+        method="exact binomial test (Clopper-Pearson interval)",
         counts={"hits": hits},
+    )
+
+
+def is_mixed(by_cluster: ClusterSums) -> bool:
+    """Return whether 20 clusters have a hit and 20 a miss, as a t-test needs."""
+    with_hit = np.count_nonzero(by_cluster.sums > 0)
+    with_miss = np.count_nonzero(by_cluster.sums < by_cluster.sizes)
+    return bool(min(with_hit, with_miss) >= _MIN_MIXED_CLUSTERS)
+
+
+def widen_share(
+    estimate: Estimate,
+    by_cluster: ClusterSums,
+    *,
+    mean: RatioMean | None,
+    limit: float,
+    bound: Bound,
+) -> Estimate:
+    """Return the estimate of a share as clusters allow it.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        From examples taken to stand alone.
+    by_cluster : ClusterSums
+        Hits and examples of each cluster.
+    mean : RatioMean | None
+        Their ratio mean; None if no test is valid: [0, 1] and p-values of 1.
+    limit, bound : float, Bound
+        As for `estimate_share`.
+    """
+    estimate = replace(estimate, n_clusters=by_cluster.n_clusters)
+    if mean is None:
+        method = "none: fewer than 20 clusters with a hit, or with a miss"
+        return replace(estimate, low=0.0, high=1.0, p_pass=1.0, p_fail=1.0, method=method)
+    interval = mean.invert(alpha=(1 - estimate.confidence_level) / 2)
+    below, above = mean.p_pass(limit), mean.p_fail(limit)
+    is_upper = bound is Bound.UPPER
+    return replace(
+        estimate,
+        low=max(0.0, interval.low),
+        high=min(1.0, interval.high),
+        p_pass=below if is_upper else above,
+        p_fail=above if is_upper else below,
+        method=RATIO_MEAN_METHOD,
     )

@@ -14,6 +14,7 @@ from pytest_quantcheck.stats.inversion import Interval, student_quantile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+RATIO_MEAN_METHOD = "t-test of the ratio mean (CR2 standard error, Bell-McCaffrey df)"
 _UNDERFLOW = 1e-12
 
 
@@ -57,7 +58,7 @@ class RatioMean:
     error: float
     """CR2 standard error; 0 where no example departs from the mean; NaN for one cluster."""
     df: float
-    """Bell–McCaffrey degrees of freedom; 0 for one cluster."""
+    """Bell-McCaffrey degrees of freedom; 0 for one cluster."""
 
     def p_pass(self, limit: float) -> float:
         """Return the p-value of "the mean is `limit` or more"; 1 for one cluster."""
@@ -97,9 +98,10 @@ def add_up(
     """
     if clusters is None:
         return ClusterSums(sums=values, sizes=weights)
-    return ClusterSums(
-        sums=np.bincount(clusters, weights=values), sizes=np.bincount(clusters, weights=weights)
-    )
+    sums, sizes = np.zeros((2, int(np.max(clusters)) + 1))
+    np.add.at(sums, clusters, values)
+    np.add.at(sizes, clusters, weights)
+    return ClusterSums(sums=sums, sizes=sizes)
 
 
 def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
@@ -112,8 +114,8 @@ def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
 
     Notes
     -----
-    With residuals u = S − mean·m and leverages h = m / Σm, the CR2 variance is
-    Σ u²/(1 − h) / (Σm)². The degrees of freedom match the first two moments of that variance
+    With residuals u = S - mean·m and leverages h = m / Σm, the CR2 variance is
+    Σ u²/(1 - h) / (Σm)². The degrees of freedom match the first two moments of that variance
     under equal independent examples. Equal weights without clusters give the one-sample t-test.
     A standard error below 1e-12 of the largest value per weight (or of 1) is rounding, and 0.
 
@@ -121,7 +123,7 @@ def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
     ----------
     R. M. Bell, D. F. McCaffrey, Survey Methodology 28 (2002) 169, eq. 7 and 12.
     E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2.
-    Agrees with the matrix formula, and without the factor 1/(1 − h) with the cluster-robust
+    Agrees with the matrix formula, and without the factor 1/(1 - h) with the cluster-robust
     error of statsmodels, to 1e-12.
     """
     sums, sizes = cluster_sums.sums, cluster_sums.sizes
@@ -142,6 +144,8 @@ def _degrees_of_freedom(sizes: NDArray[np.float64], *, total: float) -> float:
     w_squared = sizes**2 / kept
     trace = math.fsum(a) - math.fsum(w_squared) / total
     trace_of_square = (
-        math.fsum(a * a) - 2 * math.fsum(a * w_squared) / total + (math.fsum(w_squared) / total) ** 2
+        math.fsum(a * a)
+        - 2 * math.fsum(a * w_squared) / total
+        + (math.fsum(w_squared) / total) ** 2
     )
     return trace**2 / trace_of_square

@@ -13,6 +13,7 @@ from pytest_quantcheck.stats.inversion import Interval, find_crossing
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PairedCounts:
     """How often reference and variant disagree on n right-or-wrong examples."""

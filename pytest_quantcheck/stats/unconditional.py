@@ -70,12 +70,10 @@ class Regions:
         width = max(self.highest_rate, low) - floor
         first = max(low - floor, width * _SMALLEST_RATE_STEP)
         steps = np.geomspace(first, width, _RATES) if width > 0 else np.zeros(0)
-        return np.minimum(np.concatenate([[low], floor + steps]), 1.0)
+        return np.asarray(np.minimum(np.concatenate([[low], floor + steps]), 1.0))
 
 
-def make_regions(
-    counts: PairedCounts, limits: NDArray[np.float64], *, gamma: float
-) -> Regions:
+def make_regions(counts: PairedCounts, limits: NDArray[np.float64], *, gamma: float) -> Regions:
     """Order all results by Tango's statistic and keep those up to the observed one.
 
     Parameters
@@ -161,15 +159,16 @@ def _chance_inside(
 ) -> NDArray[np.float64]:
     """Return P(losses ≤ most | discordant) for each rate and number of discordant pairs.
 
-    For X ~ Bin(m, t): P(X' ≤ k) = P(X ≤ k) − t·P(X = k) and
-    P(X' ≤ k+1) = P(X ≤ k) + (1 − t)·P(X = k+1), where X' has one trial more.
+    For X ~ Bin(m, t): P(X' ≤ k) = P(X ≤ k) - t·P(X = k) and
+    P(X' ≤ k+1) = P(X ≤ k) + (1 - t)·P(X = k+1), where X' has one trial more.
     """
     loss_shares = np.clip((1 + limit / np.where(rates > 0, rates, 1.0)) / 2, 0.0, 1.0)  # (r, 1)
     first = _binomial_cdf(int(most[0]), int(discordants[0]), loss_shares)
     rises = np.diff(most)
     single = _binomial_pmf(most[:-1] + rises, discordants[:-1], loss_shares)
     steps = np.where(rises > 0, 1 - loss_shares, -loss_shares) * single
-    return np.clip(np.cumsum(np.concatenate([first, steps], axis=1), axis=1), 0.0, 1.0)
+    sums = np.cumsum(np.concatenate([first, steps], axis=1), axis=1)
+    return np.asarray(np.clip(sums, 0.0, 1.0))
 
 
 def _binomial_cdf(k: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,114 @@
+"""The entry: from a limit and the scores of reference and variant to a verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, assert_never
+
+from pytest_quantcheck.core.limit import Statistic
+from pytest_quantcheck.core.verdict import Estimate, Reason
+from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.stats.decide import Evidence, decide
+from pytest_quantcheck.stats.evidence import (
+    examine_difference,
+    examine_flips,
+    examine_level,
+    examine_log_ratio,
+)
+from pytest_quantcheck.stats.paired import align, check_reference, check_scores
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.limit import Limit
+    from pytest_quantcheck.core.verdict import Levels, Verdict
+    from pytest_quantcheck.stats.scores import ExampleScores
+
+
+def judge(
+    limit: Limit, reference: ExampleScores, *, variant: ExampleScores, levels: Levels
+) -> Verdict:
+    """Return the verdict on one limit.
+
+    Parameters
+    ----------
+    limit : Limit
+        A statistical limit.
+    reference, variant : ExampleScores
+        The same metric on the same examples, in any order. A limit on one level looks at one.
+    levels : Levels
+        Error rates of this decision.
+
+    Returns
+    -------
+    Verdict
+        Estimate and interval are in the unit of the limit.
+
+    Raises
+    ------
+    UsageError
+        The limit has no meaning for this metric.
+    UnpairedScoresError, MeasurementError
+        See `paired.align`.
+    """
+    if math.isnan(limit.value):
+        raise UsageError(f"{limit.keyword} is NaN; give a number")
+    match limit.statistic:
+        case Statistic.DROP:
+            evidence = examine_difference(limit, align(reference, variant), levels=levels)
+        case Statistic.LOG_RATIO:
+            evidence = examine_log_ratio(limit, align(reference, variant), levels=levels)
+        case Statistic.FLIPS | Statistic.HARMFUL_FLIPS:
+            evidence = examine_flips(limit, align(reference, variant), levels=levels)
+        case Statistic.VARIANT_LEVEL:
+            evidence = examine_level(limit, check_scores(variant, role="variant"), levels=levels)
+        case Statistic.REFERENCE_LEVEL:
+            evidence = examine_level(limit, check_reference(reference), levels=levels)
+        case Statistic.WEIGHT_RATIO:
+            raise UsageError(f"{limit.keyword} compares weights, not scores")
+        case _:
+            assert_never(limit.statistic)
+    return decide(evidence, levels=levels)
+
+
+def judge_weight_ratio(
+    limit: Limit, reference_bytes: int, *, variant_bytes: int, levels: Levels
+) -> Verdict:
+    """Return the verdict on the size of the weights, which is compared exactly.
+
+    Parameters
+    ----------
+    limit : Limit
+        Largest allowed ratio.
+    reference_bytes, variant_bytes : int
+        Weights as stored; the reference's above 0.
+    levels : Levels
+        Kept with the verdict; no error is possible.
+
+    Raises
+    ------
+    MeasurementError
+        The reference has no bytes.
+    """
+    if reference_bytes <= 0:
+        raise MeasurementError(
+            f"the reference has {reference_bytes} bytes of weights; expected some"
+        )
+    ratio = variant_bytes / reference_bytes
+    estimate = Estimate(
+        value=ratio,
+        low=ratio,
+        high=ratio,
+        confidence_level=1 - 2 * levels.alpha_pass,
+        p_pass=float(ratio > limit.value),
+        p_fail=float(ratio <= limit.value),
+        n=0,
+        n_clusters=None,
+        method="exact comparison",
+    )
+    evidence = Evidence(
+        estimate=estimate,
+        degradation=ratio,
+        allowed=float(limit.value),
+        losses=0,
+        untested=Reason.EXACT,
+    )
+    return decide(evidence, levels=levels)

@@ -1,0 +1,158 @@
+"""Evidence on right-or-wrong examples: drops, flips and levels, clustered or not."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_quantcheck.core.limit import Bound
+from pytest_quantcheck.core.verdict import Estimate, Reason
+from pytest_quantcheck.stats.binary import estimate_drop
+from pytest_quantcheck.stats.clustered_binary import design_effect, estimate_clustered_drop
+from pytest_quantcheck.stats.decide import MIN_CLUSTERS, MIN_EXAMPLES, Evidence
+from pytest_quantcheck.stats.power import (
+    level_towards,
+    needed_clusters,
+    needed_for_share,
+    needed_pairs,
+    round_up,
+)
+from pytest_quantcheck.stats.proportion import estimate_share, is_mixed, widen_share
+from pytest_quantcheck.stats.ratio_mean import RatioMean, add_up, estimate_ratio_mean
+from pytest_quantcheck.stats.tango import PairedCounts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.verdict import Levels
+    from pytest_quantcheck.stats.paired import PairedScores
+
+
+def examine_drop(pairs: PairedScores, *, limit: float, levels: Levels) -> Evidence:
+    """Return the evidence on the drop of the share of right answers.
+
+    Parameters
+    ----------
+    pairs : PairedScores
+        Every value 0 or 1.
+    limit : float
+        Largest allowed drop, a fraction above -1.
+    levels : Levels
+        Of the tests.
+    """
+    differences = pairs.reference - pairs.variant
+    table = count_pairs(pairs)
+    counts = PairedCounts(losses=table["losses"], gains=table["gains"], n=pairs.n)
+    if pairs.clusters is None or limit >= 1:
+        effect, estimate = 1.0, estimate_drop(counts, limit=limit, levels=levels)
+    else:
+        by_cluster = add_up(differences, pairs.weights, clusters=pairs.clusters)
+        effect = design_effect(by_cluster, differences)
+        estimate = estimate_clustered_drop(
+            counts, differences, clusters=pairs.clusters, limit=limit, levels=levels
+        )
+    return Evidence(
+        estimate=replace(estimate, counts=table),
+        degradation=estimate.value,
+        allowed=limit,
+        losses=counts.losses,
+        allows_nothing=limit == 0,
+        untested=Reason.TRIVIAL_LIMIT if limit >= 1 else None,
+        plan=lambda: _plan_drop(counts, estimate, limit=limit, levels=levels, effect=effect),
+    )
+
+
+def count_pairs(pairs: PairedScores) -> dict[str, int]:
+    """Return how many examples are lost, gained, right in both and right in neither."""
+    right, right_now = pairs.reference == 1, pairs.variant == 1
+    return {
+        "losses": int(np.count_nonzero(right & ~right_now)),
+        "gains": int(np.count_nonzero(~right & right_now)),
+        "both": int(np.count_nonzero(right & right_now)),
+        "neither": int(np.count_nonzero(~right & ~right_now)),
+    }
+
+
+def _plan_drop(
+    counts: PairedCounts, estimate: Estimate, *, limit: float, levels: Levels, effect: float
+) -> int | None:
+    alpha = level_towards(counts.drop, limit=limit, levels=levels)
+    if alpha is None:
+        return None
+    n = counts.n
+    needed = needed_pairs(counts.losses / n, counts.gains / n, limit=limit, alpha=alpha)
+    return round_up(needed * effect, at_least=_least(estimate))
+
+
+def _least(estimate: Estimate) -> int:
+    """Return the examples below which no INCONCLUSIVE can change."""
+    at_least = max(estimate.n + 1, MIN_EXAMPLES)
+    if estimate.n_clusters is None:
+        return at_least
+    return max(at_least, math.ceil(MIN_CLUSTERS * estimate.n / estimate.n_clusters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShareQuestion:
+    """Whether a share of examples is within the limit."""
+
+    hits: NDArray[np.bool_]
+    """(n,) whether an example counts."""
+    clusters: NDArray[np.int64] | None
+    """(n,) counted from 0; None if each example stands alone."""
+    limit: float
+    """A fraction in [0, 1]."""
+    bound: Bound
+    """UPPER for a share that is bad, LOWER for one that is good."""
+    levels: Levels
+
+
+def examine_share(question: ShareQuestion) -> Evidence:
+    """Return the evidence on a share of examples.
+
+    Notes
+    -----
+    Examples that stand alone are tested by the binomial, exactly. Clusters are tested by a t-test
+    of the ratio mean, which needs 20 clusters with a hit and 20 with a miss.
+    """
+    n_hits, n, limit = int(np.count_nonzero(question.hits)), question.hits.size, question.limit
+    is_upper = question.bound is Bound.UPPER
+    estimate = estimate_share(n_hits, n, limit=limit, bound=question.bound, levels=question.levels)
+    untested, mean = None, None
+    if question.clusters is not None:
+        by_cluster = add_up(
+            question.hits.astype(np.float64), np.ones(n), clusters=question.clusters
+        )
+        mean = estimate_ratio_mean(by_cluster) if is_mixed(by_cluster) else None
+        untested = Reason.FEW_NONZERO_DIFFERENCES if mean is None else None
+        estimate = widen_share(estimate, by_cluster, mean=mean, limit=limit, bound=question.bound)
+    if (limit >= 1) if is_upper else (limit <= 0):
+        estimate, untested = replace(estimate, p_pass=0.0, p_fail=1.0), Reason.TRIVIAL_LIMIT
+    return Evidence(
+        estimate=estimate,
+        degradation=estimate.value if is_upper else -estimate.value,
+        allowed=limit if is_upper else -limit,
+        losses=n_hits if is_upper else n - n_hits,
+        allows_nothing=limit == (0 if is_upper else 1),
+        untested=untested,
+        plan=lambda: _plan_share(question, estimate, mean),
+    )
+
+
+def _plan_share(question: ShareQuestion, estimate: Estimate, mean: RatioMean | None) -> int | None:
+    sign = 1 if question.bound is Bound.UPPER else -1
+    limit = question.limit
+    alpha = level_towards(sign * estimate.value, limit=sign * limit, levels=question.levels)
+    if alpha is None or not 0 < limit < 1:
+        return None
+    if estimate.n_clusters is None:
+        needed = needed_for_share(estimate.value, limit=limit, alpha=alpha)
+    elif mean is None:
+        return None
+    else:
+        clusters = needed_clusters(mean, estimate.n_clusters, limit=limit, alpha=alpha)
+        needed = clusters * estimate.n / estimate.n_clusters
+    return round_up(needed, at_least=_least(estimate))
