@@ -145,7 +145,8 @@ def _upper_limit(counts: PairedCounts, *, alpha: float) -> float:
         return 1.0
     lattice = Lattice.of(counts)
     gamma = _gamma(alpha)
-    open_, shut = lattice.floor(counts.drop), lattice.per_unit
+    open_ = max(lattice.floor(counts.drop), 1 - lattice.per_unit)
+    shut = lattice.per_unit
     while shut - open_ > 1:
         middle = (open_ + shut) // 2
         if lattice.p_value(counts, middle, gamma=gamma) > alpha:

@@ -151,9 +151,9 @@ def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
     Raises
     ------
     MeasurementError
-        There are no examples; an id occurs twice; a value is NaN or outside the bounds, or
-        infinite where it is no loss; a weight is not above 0, or not 1 where values are no losses; a
-        right-or-wrong metric has another value than 0 and 1.
+        There are no examples; an id occurs twice; a value is NaN, outside the bounds, infinite
+        where it is no loss, or neither 0 nor 1 where it is right or wrong; a weight is not above
+        0, or not 1 where values are no losses.
     """
     if not scores.ids:
         raise MeasurementError(f"no examples: the {role} has no value of {scores.metric!r}")
