@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_quantcheck.errors import MeasurementError
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
     import numpy as np
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.variant import Variant
+
+    Advance: TypeAlias = Callable[[int, int], None]
+    """Called with the requests and the tokens finished so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +52,22 @@ class Weights:
     """(name, parameters) of those not quantized, largest first."""
     digests: tuple[tuple[str, str], ...]
     """(name, digest of dequantized values) for each of those weights, sorted by name."""
+
+
+class NonFiniteLogitsError(MeasurementError):
+    """The logits behind one request are NaN or infinite.
+
+    Parameters
+    ----------
+    message : str
+        What was found and what to do, without the example: the caller knows it.
+    request : int
+        Index of the request or prompt.
+    """
+
+    def __init__(self, message: str, *, request: int) -> None:
+        super().__init__(message)
+        self.request = request
 
 
 class LoadedModel(Protocol):
@@ -94,14 +116,32 @@ class LoadedModel(Protocol):
         """Return the text without special tokens."""
         ...
 
-    def score(self, requests: Sequence[ScoreRequest]) -> list[NDArray[np.float32]]:
-        """Return the log-likelihood in nats of each scored token, per request."""
+    def score(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Return the log-likelihood in nats of each scored token, per request.
+
+        Raises
+        ------
+        NonFiniteLogitsError
+            The logits behind a request are NaN or infinite.
+        """
         ...
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], max_new_tokens: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        *,
+        advance: Advance | None = None,
     ) -> list[tuple[int, ...]]:
-        """Return the greedy continuation of each prompt, without the end-of-sequence token."""
+        """Return the greedy continuation of each prompt, without the end-of-sequence token.
+
+        Raises
+        ------
+        NonFiniteLogitsError
+            The logits behind a prompt are NaN or infinite.
+        """
         ...
 
     def close(self) -> None:

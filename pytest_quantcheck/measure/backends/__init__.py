@@ -1,0 +1,1 @@
+"""How variants are loaded, one module a library."""

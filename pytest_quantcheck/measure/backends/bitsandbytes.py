@@ -1,0 +1,162 @@
+"""Variants of bitsandbytes, quantized while they are loaded: LLM.int8, NF4 and FP4."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.backends.loading import (
+    open_checkpoint,
+    skeleton,
+    upcast_to_float32,
+)
+from pytest_quantcheck.measure.backends.transformers import DTYPES
+from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.weights import matches, read_weights
+from pytest_quantcheck.measure.reference import native_precision
+
+if TYPE_CHECKING:
+    from transformers import BitsAndBytesConfig, PreTrainedModel
+
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.protocols import ModelSource
+
+_OUTLIER_THRESHOLD = 6.0
+"""Activations at least this large are multiplied in 16 bits, as LLM.int8 was published."""
+_BYTES_PER_PARAMETER = {"int8": 1.0, "nf4": 0.5625, "fp4": 0.5625}
+"""Packed integers and one float32 scale for 64 of them."""
+_SHAPES_QUANTIZED = 2
+_INT8_ON_BF16 = (
+    "LLM.int8 casts to float16, and this checkpoint is at home in bfloat16, whose larger values "
+    "float16 does not hold: a matter of configuration and no regression; give int4 instead of int8"
+)
+
+
+class BitsandbytesBackend:
+    """Quantizes checkpoints while they are loaded.
+
+    Notes
+    -----
+    LLM.int8 runs in float16 on a CUDA device, 4 bits in the checkpoint's own 16-bit dtype. A CPU
+    computes in float32, with everything unquantized rounded to the same 16-bit dtype before.
+    """
+
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+        """Return the variant in memory.
+
+        Raises
+        ------
+        BackendUnavailable
+            A package or device is missing.
+        UsageError
+            The model cannot be loaded as asked.
+        """
+        _check_packages(variant)
+        native = native_precision(source)
+        is_int8 = variant.precision == "int8"
+        dtype = torch.float16 if is_int8 else DTYPES[native]
+        compute = torch.float32 if source.device == "cpu" else dtype
+        config = _config(variant, source, compute)
+        opened = open_checkpoint(variant, source, dtype=dtype, quantization=config)
+        weights = read_weights(
+            opened.model,
+            declared_bytes=dtype.itemsize,
+            canonical=DTYPES[native],
+            skipped=variant.skip_modules,
+        )
+        if source.device == "cpu":
+            _compute_in_float32(opened.model)
+        return CausalModel(
+            Loaded(
+                model=opened.model,
+                tokenizer=opened.tokenizer,
+                device=source.device,
+                compute_dtype=str(compute).removeprefix("torch."),
+                weights=weights,
+                overflow_note=_INT8_ON_BF16 if is_int8 and native == "bf16" else "",
+            )
+        )
+
+    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
+        """Return about how many bytes the loaded variant takes, without loading it."""
+        model = skeleton(source)
+        ends = (model.get_input_embeddings(), model.get_output_embeddings())
+        outside = {id(tensor) for end in ends if end is not None for tensor in end.parameters()}
+        packed = sum(
+            tensor.numel()
+            for tensor in model.parameters()
+            if tensor.ndim == _SHAPES_QUANTIZED and id(tensor) not in outside
+        )
+        other_bytes = torch.float32.itemsize if source.device == "cpu" else torch.float16.itemsize
+        rest = model.num_parameters() - packed
+        return int(packed * _BYTES_PER_PARAMETER[variant.precision]) + rest * other_bytes
+
+
+def _check_packages(variant: Variant) -> None:
+    for package in ("bitsandbytes", "accelerate"):
+        if find_spec(package) is None:
+            raise BackendUnavailable(
+                f"variant {variant.label} needs {package}, which is not installed: "
+                f"pip install {package}"
+            )
+
+
+def _config(variant: Variant, source: ModelSource, compute: torch.dtype) -> BitsAndBytesConfig:
+    from transformers import BitsAndBytesConfig
+
+    skipped = _skipped(variant, source)
+    if variant.precision == "int8":
+        return BitsAndBytesConfig(
+            load_in_8bit=True,
+            llm_int8_threshold=_OUTLIER_THRESHOLD,
+            llm_int8_skip_modules=skipped,
+        )
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=variant.precision,
+        bnb_4bit_compute_dtype=compute,
+        llm_int8_skip_modules=skipped,
+    )
+
+
+def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
+    """Return the modules to leave, the head among them; None for the head alone.
+
+    A list replaces the default of transformers, so that naming one module would quantize the
+    head.
+    """
+    if not variant.skip_modules:
+        return None
+    from transformers.quantizers.base import HfQuantizer
+
+    model = skeleton(source)
+    names = [name for name, _ in model.named_modules() if name]
+    for asked in variant.skip_modules:
+        if not any(matches(name, (asked,)) for name in names):
+            raise UsageError(
+                f"variant {variant.label}: skip_modules names {asked!r}, and {source.model} has no "
+                f"such module; expected a dotted name such as {names[-1]!r}, or its last part"
+            )
+    chosen = [name for name in names if matches(name, variant.skip_modules)]
+    return HfQuantizer.get_modules_to_not_convert(model, chosen, None, add_default_skips=True)
+
+
+def _compute_in_float32(model: PreTrainedModel) -> None:
+    """Upcast, and keep 4-bit layers from repacking themselves for bfloat16 kernels.
+
+    On a CPU with AVX512-BF16, bitsandbytes would convert weights, scales and inputs to bfloat16
+    at the first forward pass: scores would depend on the machine, and layers whose output is no
+    multiple of 32 would fail.
+    """
+    upcast_to_float32(model)
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def create() -> BitsandbytesBackend:
+    """Return the backend."""
+    return BitsandbytesBackend()

@@ -1,0 +1,176 @@
+"""Opening checkpoints with transformers: what may be wrong is said before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel
+
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.protocols import ModelSource
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A checkpoint as transformers opened it."""
+
+    model: PreTrainedModel
+    tokenizer: object
+
+
+def open_config(source: ModelSource) -> PreTrainedConfig:
+    """Return the configuration of a model.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it cannot be read.
+    """
+    folder = Path(source.model)
+    if folder.is_absolute() and not folder.is_dir():
+        raise UsageError(
+            f"model {source.model}: no such folder; expected one saved with save_pretrained, or a "
+            "hub id"
+        )
+    try:
+        with undisturbed():
+            return AutoConfig.from_pretrained(  # type: ignore[no-any-return]
+                source.model, trust_remote_code=source.trust_remote_code
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise UsageError(_cannot("its configuration", source, error)) from error
+
+
+def open_checkpoint(
+    variant: Variant, source: ModelSource, *, dtype: torch.dtype, quantization: object = None
+) -> Opened:
+    """Load the weights and the tokenizer of a model.
+
+    Parameters
+    ----------
+    variant : Variant
+        Named in errors.
+    source : ModelSource
+        The model and where it goes.
+    dtype : torch.dtype
+        Of everything that is not quantized.
+    quantization : transformers quantization config, optional
+        How the weights are quantized while they are loaded.
+
+    Raises
+    ------
+    BackendUnavailable
+        There is no such device.
+    UsageError
+        The checkpoint cannot be loaded as asked.
+    """
+    _check_device(variant, source)
+    config = open_config(source)
+    _check_unquantized(config, variant, source)
+    _check_format(source)
+    extra = {} if quantization is None else {"quantization_config": quantization}
+    try:
+        with undisturbed():
+            model, report = AutoModelForCausalLM.from_pretrained(
+                source.model,
+                dtype=dtype,
+                device_map={"": source.device},
+                use_safetensors=True,
+                trust_remote_code=source.trust_remote_code,
+                output_loading_info=True,
+                **extra,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(
+                source.model, trust_remote_code=source.trust_remote_code
+            )
+    except torch.OutOfMemoryError as error:
+        raise UsageError(
+            f"variant {variant.label} of {source.model} does not fit into the memory of "
+            f"{source.device}: free memory there, or choose a smaller model or precision"
+        ) from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        raise UsageError(_cannot(f"variant {variant.label}", source, error)) from error
+    _check_complete(report, source)
+    return Opened(model=model.eval(), tokenizer=tokenizer)
+
+
+def skeleton(source: ModelSource) -> PreTrainedModel:
+    """Return the model without memory for its weights: names and shapes only."""
+    config = open_config(source)
+    try:
+        with undisturbed(), torch.device("meta"):
+            return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
+                config, trust_remote_code=source.trust_remote_code
+            )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise UsageError(_cannot("its architecture", source, error)) from error
+
+
+def upcast_to_float32(model: PreTrainedModel) -> None:
+    """Compute in float32: convert every floating tensor, keeping the values it was rounded to."""
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point():
+                tensor.data = tensor.data.float()
+
+
+def _check_device(variant: Variant, source: ModelSource) -> None:
+    if source.device.startswith("cuda") and not torch.cuda.is_available():
+        raise BackendUnavailable(
+            f"variant {variant.label}: device {source.device} was asked for, and torch "
+            f"{torch.__version__} sees no CUDA device; install a CUDA build of torch, or choose "
+            "the device cpu"
+        )
+
+
+def _check_unquantized(config: PreTrainedConfig, variant: Variant, source: ModelSource) -> None:
+    stored = getattr(config, "quantization_config", None)
+    if stored is None:
+        return
+    settings = stored if isinstance(stored, dict) else stored.to_dict()
+    raise UsageError(
+        f"model {source.model} is already quantized ({settings.get('quant_method', 'unknown')}): "
+        f"it cannot be loaded as {variant.label}; give the unquantized checkpoint"
+    )
+
+
+def _check_format(source: ModelSource) -> None:
+    folder = Path(source.model)
+    pickles = sorted(path.name for path in folder.glob("pytorch_model*.bin"))
+    if pickles and not any(folder.glob("*.safetensors")):
+        raise UsageError(
+            f"model {source.model} has only pickled weights ({pickles[0]}), which can run code "
+            "when they are loaded; expected model.safetensors: convert it once with "
+            "save_pretrained"
+        )
+
+
+def _check_complete(report: dict[str, Any], source: ModelSource) -> None:
+    missing = sorted(report.get("missing_keys") or ())
+    if missing:
+        shown = ", ".join(missing[:_MOST_NAMED])
+        raise UsageError(
+            f"model {source.model}: {len(missing)} weights are missing from the checkpoint and "
+            f"would be random: {shown}; expected a complete causal language model"
+        )
+
+
+def _cannot(what: str, source: ModelSource, error: Exception) -> str:
+    remote = " with remote code" if source.trust_remote_code else ""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (
+        f"model {source.model!r}: {what} could not be loaded{remote} "
+        f"(from_pretrained: {type(error).__name__}: {first}); expected a folder saved with "
+        "save_pretrained, or a hub id that this machine can reach and may read"
+    )

@@ -1,0 +1,78 @@
+"""Unquantized variants: fp16, bf16 and fp32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from pytest_quantcheck.measure.backends.loading import (
+    open_checkpoint,
+    skeleton,
+    upcast_to_float32,
+)
+from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.weights import read_weights
+from pytest_quantcheck.measure.reference import native_precision
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.protocols import ModelSource
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+"""What each unquantized precision is called in torch."""
+
+
+class TransformersBackend:
+    """Loads checkpoints as they are, rounded to the declared dtype.
+
+    Notes
+    -----
+    A CUDA device computes in the declared dtype. A CPU computes in float32 on the rounded values:
+    its 16-bit kernels are slow, and differ between machines.
+    """
+
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+        """Return the variant in memory.
+
+        Raises
+        ------
+        BackendUnavailable
+            There is no such device.
+        UsageError
+            The model cannot be loaded as asked.
+        """
+        dtype = DTYPES[variant.precision]
+        canonical = DTYPES[native_precision(source)]
+        opened = open_checkpoint(variant, source, dtype=dtype)
+        weights = read_weights(
+            opened.model,
+            declared_bytes=dtype.itemsize,
+            canonical=canonical,
+            skipped=variant.skip_modules,
+        )
+        if source.device == "cpu":
+            upcast_to_float32(opened.model)
+        return CausalModel(
+            Loaded(
+                model=opened.model,
+                tokenizer=opened.tokenizer,
+                device=source.device,
+                compute_dtype=_name(torch.float32 if source.device == "cpu" else dtype),
+                weights=weights,
+            )
+        )
+
+    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
+        """Return about how many bytes the loaded variant takes, without loading it."""
+        dtype = torch.float32 if source.device == "cpu" else DTYPES[variant.precision]
+        return skeleton(source).num_parameters() * dtype.itemsize
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def create() -> TransformersBackend:
+    """Return the backend."""
+    return TransformersBackend()

@@ -1,0 +1,1 @@
+"""Torch code that every backend of causal language models shares."""

@@ -1,0 +1,183 @@
+"""Variants in memory: loaded when first asked for, evicted when another needs the room."""
+
+from __future__ import annotations
+
+import gc
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError, UsageError
+from pytest_quantcheck.measure.memory import free_bytes
+from pytest_quantcheck.measure.outcome import Failed, failed
+from pytest_quantcheck.measure.selfcheck import check_quantized
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_quantcheck.core.protocols import BackendSpec
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.protocols import Backend, LoadedModel, ModelSource, Weights
+
+
+class Pool:
+    """Loaded variants of one model, least recently used first.
+
+    Parameters
+    ----------
+    backends : mapping of str to BackendSpec
+        Backends by name; each is imported when a variant of it is first loaded.
+    source : ModelSource
+        The model and where it runs.
+    memory_fraction : float
+        Share of the device's memory, in (0, 1], that variants may fill.
+    free_bytes : callable, optional
+        Says how many bytes are free on a device now.
+    """
+
+    def __init__(
+        self,
+        backends: Mapping[str, BackendSpec],
+        source: ModelSource,
+        memory_fraction: float,
+        *,
+        free_bytes: Callable[[str], int] = free_bytes,
+    ) -> None:
+        self.source = source
+        self._specs = backends
+        self._fraction = memory_fraction
+        self._free_bytes = free_bytes
+        self._backends: dict[str, Backend] = {}
+        self._resident: dict[Variant, LoadedModel] = {}
+        self._pinned: set[Variant] = set()
+        self._weights: dict[Variant, Weights] = {}
+        self._estimates: dict[Variant, int] = {}
+        self._failures: dict[Variant, Failed] = {}
+
+    @property
+    def resident(self) -> tuple[Variant, ...]:
+        """Variants in memory, least recently used first."""
+        return tuple(self._resident)
+
+    def get(self, variant: Variant) -> LoadedModel:
+        """Return the variant in memory, loading it if it is not there.
+
+        Raises
+        ------
+        BackendUnavailable
+            A package or device is missing.
+        UsageError
+            The model cannot be loaded as asked, or claims quantization it does not have.
+
+        Notes
+        -----
+        A failure is remembered: the next call raises it without loading again. Do not keep the
+        model: the pool frees it when it needs the room.
+        """
+        if variant in self._failures:
+            self._failures[variant].again()
+        if variant not in self._resident:
+            try:
+                self._load(variant)
+            except QuantcheckError as error:
+                self._failures[variant] = failed(error)
+                raise
+        loaded = self._resident.pop(variant)
+        self._resident[variant] = loaded
+        return loaded
+
+    def weights(self, variant: Variant) -> Weights:
+        """Return what the variant's tensors say; kept after it is evicted."""
+        if variant not in self._weights:
+            self.get(variant)
+        return self._weights[variant]
+
+    def pin(self, variant: Variant) -> LoadedModel:
+        """Return the variant in memory, and keep it there until the pool is closed."""
+        loaded = self.get(variant)
+        self._pinned.add(variant)
+        return loaded
+
+    def fits_both(self, one: Variant, other: Variant) -> bool:
+        """Return whether two variants can stay in memory together."""
+        wanted = self._estimate(one) + self._estimate(other)
+        pinned = sum(self._estimate(kept) for kept in self._pinned - {one, other})
+        return wanted + pinned <= self._budget_bytes()
+
+    def close(self) -> None:
+        """Free every variant, pinned or not."""
+        self._pinned.clear()
+        for variant in tuple(self._resident):
+            self._evict(variant)
+
+    def _load(self, variant: Variant) -> None:
+        backend = self._backend(variant)
+        self._make_room(variant)
+        loaded = backend.load(variant, self.source)
+        try:
+            check_quantized(variant, loaded.weights)
+        except UsageError:
+            loaded.close()
+            raise
+        self._weights[variant] = loaded.weights
+        self._resident[variant] = loaded
+
+    def _make_room(self, variant: Variant) -> None:
+        """Evict until the variant fits, or nothing is left that may go."""
+        evictable = [kept for kept in self._resident if kept not in self._pinned]
+        budget = self._budget_bytes() if self._resident else 0
+        taken = self._estimate(variant) if self._resident else 0
+        taken += sum(self._estimate(kept) for kept in self._resident)
+        for kept in evictable:
+            if taken <= budget:
+                return
+            taken -= self._estimate(kept)
+            self._evict(kept)
+
+    def _evict(self, variant: Variant) -> None:
+        self._resident.pop(variant).close()
+        gc.collect()
+
+    def _budget_bytes(self) -> int:
+        """Return what variants may fill: what is free, and what they hold already."""
+        held = sum(self._estimate(variant) for variant in self._resident)
+        return int(self._fraction * (self._free_bytes(self.source.device) + held))
+
+    def _estimate(self, variant: Variant) -> int:
+        if variant not in self._estimates:
+            backend = self._backend(variant)
+            self._estimates[variant] = backend.estimate_bytes(variant, self.source)
+        return self._estimates[variant]
+
+    def _backend(self, variant: Variant) -> Backend:
+        name = variant.backend
+        if name not in self._backends:
+            if name not in self._specs:
+                known = ", ".join(sorted(self._specs))
+                raise UsageError(
+                    f"variant {variant.label}: unknown backend {name!r}; known: {known}"
+                )
+            self._backends[name] = _create(self._specs[name])
+        return self._backends[name]
+
+
+class _Factory(Protocol):
+    def __call__(self) -> Backend: ...
+
+
+def _create(spec: BackendSpec) -> Backend:
+    """Import a backend and make it.
+
+    Raises
+    ------
+    BackendUnavailable
+        A package it needs is not installed.
+    """
+    module, _, factory = spec.target.partition(":")
+    try:
+        found = getattr(import_module(module), factory)
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"backend {spec.name}: {error}; install the packages it needs: "
+            "pip install torch transformers accelerate bitsandbytes"
+        ) from error
+    return cast("_Factory", found)()

@@ -1,0 +1,189 @@
+"""Measures variants on workloads, each pair once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pytest_quantcheck.errors import QuantcheckError
+from pytest_quantcheck.measure.handle import Handle
+from pytest_quantcheck.measure.measurement import Measurement
+from pytest_quantcheck.measure.outcome import Failed, failed
+from pytest_quantcheck.measure.selfcheck import check_differs
+from pytest_quantcheck.measure.tasks.common import Job
+from pytest_quantcheck.measure.tasks.dispatch import run_task
+from pytest_quantcheck.workloads.custom import Scored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from pytest_quantcheck.core.protocols import Progress
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.pool import Pool
+    from pytest_quantcheck.measure.protocols import Weights
+    from pytest_quantcheck.workloads.base import Workload
+    from pytest_quantcheck.workloads.example import Example
+
+    _Key: TypeAlias = tuple[Variant, str, object]
+
+
+class Runner:
+    """Measures variants of one model on workloads.
+
+    Parameters
+    ----------
+    pool : Pool
+        Where variants are loaded.
+    reference : Variant
+        What the others are compared with.
+    max_examples : int, optional
+        Most examples of a workload: a seeded subset.
+    seed : int
+        Of that subset.
+    progress : Progress, optional
+        Who is told how far a measurement is.
+    clock : callable, optional
+        Seconds that only go forward.
+
+    Notes
+    -----
+    A pass over the model holds one workload only and is a function of its examples, so that
+    scores do not depend on which other tests run.
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        reference: Variant,
+        max_examples: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._pool = pool
+        self._reference = reference
+        self._max_examples = max_examples
+        self._seed = seed
+        self._progress = progress
+        self._clock = clock
+        self._known: dict[_Key, Measurement | Failed] = {}
+
+    def measure(self, variant: Variant, workload: Workload[Any]) -> Measurement:
+        """Return the scores of a variant on a workload.
+
+        Raises
+        ------
+        BackendUnavailable
+            The variant needs a package or device that is missing.
+        UsageError
+            The variant cannot be loaded, or is not what it claims.
+        MeasurementError
+            The workload cannot be read, or an example cannot be scored.
+
+        Notes
+        -----
+        Each pair is measured once: whoever asks again gets the same scores, or the same error.
+        """
+        examples = workload.examples(max_examples=self._max_examples, seed=self._seed)
+        fingerprint = workload.fingerprint(examples)
+        # A scorer of the user's own has no digest: such a workload equals itself alone.
+        key = (variant, fingerprint, workload if isinstance(workload, Scored) else None)
+        if key not in self._known:
+            self._known[key] = self._attempt(variant, workload, examples, fingerprint)
+        known = self._known[key]
+        if isinstance(known, Failed):
+            known.again()
+        return replace(known, workload_name=workload.name)
+
+    def prefetch_reference(
+        self, workloads: Iterable[Workload[Any]], *, variant: Variant | None = None
+    ) -> None:
+        """Measure the reference on all workloads if it must leave memory for a variant.
+
+        Parameters
+        ----------
+        workloads : iterable of Workload
+            Those whose tests are selected.
+        variant : Variant, optional
+            What is measured next; by default one as large as the reference.
+
+        Notes
+        -----
+        Errors are kept for the tests that ask.
+        """
+        try:
+            if self._pool.fits_both(self._reference, variant or self._reference):
+                return
+        except QuantcheckError:
+            return  # the reference cannot be loaded: each test that asks is told so
+        for workload in workloads:
+            try:
+                self.measure(self._reference, workload)
+            except Exception:  # noqa: BLE001, S112 - kept by measure, raised for who asks
+                continue
+
+    def weights(self, variant: Variant) -> Weights:
+        """Return what the variant's tensors say about it."""
+        return self._pool.weights(variant)
+
+    def handle(self, variant: Variant) -> Handle:
+        """Return what a test may hold of the variant; nothing is loaded yet."""
+        return Handle(variant, self._pool)
+
+    def close(self) -> None:
+        """Free every variant and forget every measurement."""
+        self._known.clear()
+        self._pool.close()
+
+    def _attempt(
+        self,
+        variant: Variant,
+        workload: Workload[Any],
+        examples: tuple[Example[Any], ...],
+        fingerprint: str,
+    ) -> Measurement | Failed:
+        try:
+            return self._measure(variant, workload, examples, fingerprint)
+        except Exception as error:  # noqa: BLE001 - raised again for who asks, scorers' own too
+            return failed(error)
+
+    def _measure(
+        self,
+        variant: Variant,
+        workload: Workload[Any],
+        examples: tuple[Example[Any], ...],
+        fingerprint: str,
+    ) -> Measurement:
+        if variant.is_quantized and variant != self._reference:
+            reference = self._pool.weights(self._reference)
+            check_differs(variant, self._pool.weights(variant), reference)
+        loaded = self._pool.get(variant)
+        progress = self._progress
+        job = Job(
+            loaded=loaded,
+            workload=workload,
+            examples=examples,
+            advance=progress.advance if progress else None,
+        )
+        started = self._clock()
+        if progress:
+            progress.start(variant.name, workload.name, len(examples))
+        try:
+            result = run_task(job)
+        finally:
+            if progress:
+                progress.finish()
+        return Measurement(
+            variant=variant,
+            workload_name=workload.name,
+            kind=type(workload).__name__,
+            fingerprint=fingerprint,
+            examples=examples,
+            scores=result.scores,
+            outputs=result.outputs,
+            tokens=result.tokens,
+            seconds=self._clock() - started,
+            first_token_ids=result.first_token_ids,
+        )

@@ -1,0 +1,1 @@
+"""How each kind of workload becomes requests, and their answers scores."""

@@ -1,0 +1,95 @@
+"""Multiple choice: the log-likelihood of each choice after its context."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.measure.measurement import Output, TaskResult
+from pytest_quantcheck.measure.tasks.common import check_length, example_scores, named_errors
+from pytest_quantcheck.measure.tasks.pairs import pair_request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_quantcheck.measure.tasks.common import Job
+    from pytest_quantcheck.workloads.example import ChoiceItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    is_right: bool
+    chosen: int
+    margin: float
+    """Right choice minus the best other."""
+
+
+def measure_choice(job: Job) -> TaskResult:
+    """Score every choice of every example.
+
+    Parameters
+    ----------
+    job : Job
+        A `MultipleChoice` workload.
+
+    Raises
+    ------
+    MeasurementError
+        An example is longer than the context, or its logits are not finite.
+
+    Notes
+    -----
+    `accuracy` compares sums of log-likelihoods in float64, `accuracy_norm` the sums divided by
+    the characters of each choice without the spaces around it. An example counts as right only
+    if its right choice beats every other: a variant that finds all choices equally likely has
+    none right, whatever their order.
+    """
+    requests, owners = [], []
+    for example in job.examples:
+        for choice in example.item.choices:
+            request = pair_request(job.loaded, example.item.context, choice)
+            check_length(
+                job.place(example), len(request.tokens) - 1, "context and choice", job.loaded
+            )
+            requests.append(request)
+            owners.append(job.place(example))
+    with named_errors(owners):
+        found = job.loaded.score(requests, advance=job.advance_of(len(requests)))
+    sums = iter([math.fsum(values.tolist()) for values in found])
+    decisions, normalized = [], []
+    for example in job.examples:
+        item: ChoiceItem = example.item
+        nats = [next(sums) for _ in item.choices]
+        decisions.append(_decide(nats, item.answer))
+        lengths = [max(1, len(choice.strip())) for choice in item.choices]
+        per_character = [one / length for one, length in zip(nats, lengths, strict=True)]
+        normalized.append(_decide(per_character, item.answer))
+    return TaskResult(
+        scores={
+            "accuracy": example_scores("accuracy", _values(decisions), job.examples),
+            "accuracy_norm": example_scores("accuracy_norm", _values(normalized), job.examples),
+        },
+        outputs=tuple(
+            Output(text=example.item.choices[decision.chosen], margin=decision.margin)
+            for example, decision in zip(job.examples, decisions, strict=True)
+        ),
+        tokens=sum(len(request.tokens) - request.first_target for request in requests),
+        first_token_ids=requests[0].tokens,
+    )
+
+
+def _decide(nats: Sequence[float], answer: int) -> _Decision:
+    others = [index for index in range(len(nats)) if index != answer]
+    best = max(others, key=lambda index: nats[index])
+    is_right = nats[answer] > nats[best]
+    is_tie = nats[answer] == nats[best]
+    return _Decision(
+        is_right=is_right,
+        chosen=answer if is_right else best,
+        margin=0.0 if is_tie else nats[answer] - nats[best],
+    )
+
+
+def _values(decisions: Sequence[_Decision]) -> list[float]:
+    return [float(decision.is_right) for decision in decisions]

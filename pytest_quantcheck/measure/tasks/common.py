@@ -1,0 +1,114 @@
+"""What every task needs: named errors, checked lengths, clusters, progress by example."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_quantcheck.core.quantity import format_count
+from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
+from pytest_quantcheck.stats.scores import ExampleScores
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.measure.protocols import Advance, LoadedModel
+    from pytest_quantcheck.workloads.base import Workload
+    from pytest_quantcheck.workloads.example import Example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A workload's examples and the loaded variant to measure on."""
+
+    loaded: LoadedModel
+    workload: Workload[Any]
+    examples: tuple[Example[Any], ...]
+    advance: Advance | None = None
+    """Called with the examples and the tokens finished so far."""
+
+    def place(self, example: Example[Any]) -> str:
+        """Return how errors name an example."""
+        return f"example {example.id} of {self.workload.name}"
+
+    def advance_of(self, requests: int) -> Advance | None:
+        """Return what counts requests, of which `requests` are all, as examples."""
+        report = self.advance
+        if report is None:
+            return None
+        examples = len(self.examples)
+        return lambda done, tokens: report(done * examples // requests, tokens)
+
+
+@contextmanager
+def named_errors(owners: Sequence[str]) -> Iterator[None]:
+    """Say which example broke.
+
+    Parameters
+    ----------
+    owners : sequence of str
+        For each request, how errors name its example.
+    """
+    try:
+        yield
+    except NonFiniteLogitsError as error:
+        raise MeasurementError(f"{owners[error.request]}: {error}") from error
+
+
+def check_length(place: str, needed: int, what: str, loaded: LoadedModel) -> None:
+    """Check that a sequence fits into the model's context.
+
+    Raises
+    ------
+    MeasurementError
+        It does not: cutting it would score something else.
+    """
+    if needed > loaded.context_tokens:
+        raise MeasurementError(
+            f"{place}: {what} take {format_count(needed)} tokens, and the model's context holds "
+            f"{format_count(loaded.context_tokens)}; shorten the example or leave it out: nothing "
+            "is truncated silently"
+        )
+
+
+def example_scores(
+    metric: str,
+    values: Sequence[float],
+    examples: Sequence[Example[Any]],
+    *,
+    bounds: tuple[float, float] | None = None,
+) -> ExampleScores:
+    """Return scores with one row for each example, each of weight 1."""
+    return ExampleScores(
+        metric=metric,
+        ids=tuple(example.id for example in examples),
+        values=np.array(values, np.float64),
+        weights=np.ones(len(examples)),
+        clusters=cluster_codes(examples),
+        bounds=bounds,
+    )
+
+
+def cluster_codes(examples: Sequence[Example[Any]]) -> NDArray[np.int64] | None:
+    """Return a code for each example's cluster, in order of appearance.
+
+    Returns
+    -------
+    (n,) int64 or None
+        None if no example names a cluster; an example without one among others is alone in its
+        own.
+    """
+    if all(example.cluster is None for example in examples):
+        return None
+    codes: dict[tuple[bool, str], int] = {}
+    keys = [
+        (example.cluster is None, example.id if example.cluster is None else example.cluster)
+        for example in examples
+    ]
+    return np.array([codes.setdefault(key, len(codes)) for key in keys], np.int64)

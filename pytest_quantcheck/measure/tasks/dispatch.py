@@ -1,0 +1,43 @@
+"""The task of each kind of workload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.tasks.choice import measure_choice
+from pytest_quantcheck.measure.tasks.custom import measure_scored
+from pytest_quantcheck.measure.tasks.documents import measure_documents
+from pytest_quantcheck.measure.tasks.generation import measure_generation
+from pytest_quantcheck.workloads.choice import MultipleChoice
+from pytest_quantcheck.workloads.custom import Scored
+from pytest_quantcheck.workloads.documents import Documents
+from pytest_quantcheck.workloads.generation import Generation
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.measure.measurement import TaskResult
+    from pytest_quantcheck.measure.tasks.common import Job
+
+
+def run_task(job: Job) -> TaskResult:
+    """Measure a job by the kind of its workload.
+
+    Raises
+    ------
+    UsageError
+        No task knows this kind.
+    """
+    match job.workload:
+        case MultipleChoice():
+            return measure_choice(job)
+        case Documents():
+            return measure_documents(job)
+        case Generation():
+            return measure_generation(job, max_new_tokens=job.workload.max_new_tokens)
+        case Scored():
+            return measure_scored(job, job.workload)
+        case _:
+            raise UsageError(
+                f"workload {job.workload!r}: expected MultipleChoice, Documents, Generation or "
+                "what quant.compare makes"
+            )

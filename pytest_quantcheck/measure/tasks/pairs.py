@@ -1,0 +1,30 @@
+"""A context and its continuation as one token sequence with a cut."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.measure.protocols import ScoreRequest
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.measure.protocols import LoadedModel
+
+
+def pair_request(loaded: LoadedModel, context: str, continuation: str) -> ScoreRequest:
+    """Return the request that scores `continuation` after `context`.
+
+    Both are tokenized together, as text is, and cut where the context ends. Spaces at the end of
+    the context belong to the continuation, as most tokenizers attach them to the next word. Where
+    a token spans the cut, it belongs to the continuation, which keeps at least one token.
+    """
+    stripped = context.rstrip()
+    whole = loaded.encode(context + continuation, special=True)
+    before = loaded.encode(stripped, special=True)
+    shared = next(
+        (i for i, (one, other) in enumerate(zip(whole, before, strict=False)) if one != other),
+        min(len(whole), len(before)),
+    )
+    cut = min(shared, len(whole) - 1)
+    if cut == 0:  # nothing to condition on: what stands before a document stands here
+        return ScoreRequest(tokens=(loaded.prefix_token, *whole), first_target=1)
+    return ScoreRequest(tokens=tuple(whole), first_target=cut)
