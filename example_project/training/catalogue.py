@@ -16,7 +16,7 @@ from pathlib import Path
 
 CATALOGUE_SEED = 20_260
 TEST_SEED = 4_711
-FACTS = 130_000
+FACTS = 75_000
 LOWEST_CENTS, HIGHEST_CENTS = 1_000, 9_999
 TEST_EXAMPLES = {"triage": 1_200, "prices": 1_200, "orders": 1_000, "manual": 1_000}
 
