@@ -80,8 +80,8 @@ def p_pass(counts: PairedCounts, *, limit: float, alpha: float) -> float:
     Returns
     -------
     float
-        Exact up to `LARGEST_EXACT_N` examples: no rate of flips makes it too small. It never
-        rises with `limit`.
+        Exact up to `LARGEST_EXACT_N` examples: no rate of flips makes it too small. Below 0.5 it
+        never rises with `limit`.
 
     Notes
     -----

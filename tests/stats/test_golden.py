@@ -1,0 +1,110 @@
+"""Published and independently computed values; each case names its source."""
+
+import json
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import special
+
+from pytest_quantcheck.stats.betting import log_e
+from pytest_quantcheck.stats.binary import p_fail, p_pass
+from pytest_quantcheck.stats.inversion import normal_quantile
+from pytest_quantcheck.stats.power import needed_pairs
+from pytest_quantcheck.stats.proportion import clopper_pearson, p_at_least, p_at_most
+from pytest_quantcheck.stats.ratio_mean import ClusterSums, estimate_ratio_mean
+from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
+
+
+def tango_ci(both, loss, gain, neither, conf):
+    counts = PairedCounts(losses=loss, gains=gain, n=both + loss + gain + neither)
+    interval = tango_interval(counts, quantile=normal_quantile((1 - conf) / 2))
+    return {"lower": interval.low, "upper": interval.high}
+
+
+def tango_z(loss, gain, n, delta0):
+    z = float(score_z(loss, gain, n=n, limit=delta0))
+    return {"z": z, "p_pass": special.ndtr(z), "p_fail": special.ndtr(-z)}
+
+
+def exact_p(loss, gain, n, delta0, side, berger_boos_gamma):
+    p = {"pass": p_pass, "fail": p_fail}[side]
+    counts = PairedCounts(losses=loss, gains=gain, n=n)
+    spent = 0 if berger_boos_gamma else 1e-5 * (1 + 2e-4)
+    return {"p": p(counts, limit=delta0, alpha=0.05) - spent}
+
+
+def clopper_pearson_ci(x, n, conf):
+    interval = clopper_pearson(x, n, alpha=(1 - conf) / 2)
+    return {"lower": interval.low, "upper": interval.high}
+
+
+def binom_percentile(n, over, percentile):
+    share = 1 - percentile
+    return {
+        "p_pass": p_at_most(over, n, share=share),
+        "p_fail": p_at_least(over, n, share=share),
+    }
+
+
+def bet_mixture_log_e(loss, gain, n, budget, fractions):
+    assert fractions == [0.08, 0.25, 0.6, 0.98]
+    differences = np.repeat([1.0, -1.0, 0.0], [loss, gain, n - loss - gain])
+    ones = np.ones(n)
+    towards_pass = ClusterSums(sums=differences, sizes=ones)
+    towards_fail = ClusterSums(sums=-differences, sizes=ones)
+    return {
+        "log_e_pass": log_e(towards_pass, limit=budget, reach=1.0),
+        "log_e_fail": log_e(towards_fail, limit=-budget, reach=1.0),
+    }
+
+
+def cluster_mean(cluster_sums, cluster_sizes):
+    sums, sizes = np.array(cluster_sums), np.array(cluster_sizes, dtype=np.float64)
+    mean = estimate_ratio_mean(ClusterSums(sums=sums, sizes=sizes))
+    cr0 = math.sqrt(np.sum((sums - mean.mean * sizes) ** 2)) / np.sum(sizes)
+    return {
+        "mean": mean.mean,
+        "se_cr2": mean.error,
+        "df_bm": mean.df,
+        "se_cr0": cr0,
+        "t0": mean.mean / mean.error,
+    }
+
+
+def required_n(flip, drop, budget, alpha, power):
+    assert power == 0.8
+    needed = needed_pairs((flip + drop) / 2, (flip - drop) / 2, limit=budget, alpha=alpha)
+    return {"n": math.ceil(needed)}
+
+
+PROCEDURES = {
+    "tango_ci": tango_ci,
+    "tango_z": tango_z,
+    "exact_unconditional_p": exact_p,
+    "exact_unconditional_p_closed_form": exact_p,
+    "clopper_pearson_ci": clopper_pearson_ci,
+    "binom_percentile": binom_percentile,
+    "bet_mixture_log_e": bet_mixture_log_e,
+    "cluster_mean_cr2": cluster_mean,
+    "cluster_mean_cr2_singletons_is_t_test": cluster_mean,
+    "required_n_paired_binary": required_n,
+}
+
+
+def cases():
+    kept = Path(__file__).parent / "golden.json"
+    path = Path(os.environ.get("QUANTCHECK_GOLDEN", kept))
+    known = [
+        case for case in json.loads(path.read_text())["cases"] if case["name"] in PROCEDURES
+    ]
+    return [pytest.param(case, id=f"{case['name']}-{i}") for i, case in enumerate(known)]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_value_agrees_with_its_source(case):
+    found = PROCEDURES[case["name"]](**case["input"])
+    for name, expected in case["expected"].items():
+        assert found[name] == pytest.approx(expected, abs=case["tol"], rel=0), case["source"]
