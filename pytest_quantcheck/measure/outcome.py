@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,10 +15,12 @@ class Failed:
     """An error that is raised again for each test that asks."""
 
     error: Exception
+    frames: TracebackType | None
+    """Where it was raised; what the frames held is gone."""
 
     def again(self) -> NoReturn:
         """Raise the error as if it had just happened."""
-        raise self.error.with_traceback(None)
+        raise self.error.with_traceback(self.frames)
 
 
 def failed(error: Exception) -> Failed:
@@ -29,4 +34,4 @@ def failed(error: Exception) -> Failed:
     while chain is not None:
         traceback.clear_frames(chain.__traceback__)
         chain = chain.__cause__ or chain.__context__
-    return Failed(error=error)
+    return Failed(error=error, frames=error.__traceback__)

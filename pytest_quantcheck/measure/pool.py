@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -135,7 +134,6 @@ class Pool:
 
     def _evict(self, variant: Variant) -> None:
         self._resident.pop(variant).close()
-        gc.collect()
 
     def _budget_bytes(self) -> int:
         """Return what variants may fill: what is free, and what they hold already."""

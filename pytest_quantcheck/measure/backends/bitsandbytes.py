@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -15,11 +15,11 @@ from pytest_quantcheck.measure.backends.loading import (
 )
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
-from pytest_quantcheck.measure.engine.weights import matches, read_weights
+from pytest_quantcheck.measure.engine.weights import end_tensors, matches, read_weights
 from pytest_quantcheck.measure.reference import native_precision
 
 if TYPE_CHECKING:
-    from transformers import BitsAndBytesConfig, PreTrainedModel
+    from transformers import PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.protocols import ModelSource
@@ -28,7 +28,9 @@ _OUTLIER_THRESHOLD = 6.0
 """Activations at least this large are multiplied in 16 bits, as LLM.int8 was published."""
 _BYTES_PER_PARAMETER = {"int8": 1.0, "nf4": 0.5625, "fp4": 0.5625}
 """Packed integers and one float32 scale for 64 of them."""
-_SHAPES_QUANTIZED = 2
+_QUANTIZED_DIMENSIONS = 2
+_REPACKS = "support_avx512bf16_for_cpu"
+"""Switch of a 4-bit layer."""
 _INT8_ON_BF16 = (
     "LLM.int8 casts to float16, and this checkpoint is at home in bfloat16, whose larger values "
     "float16 does not hold: a matter of configuration and no regression; give int4 instead of int8"
@@ -83,12 +85,11 @@ class BitsandbytesBackend:
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
         """Return about how many bytes the loaded variant takes, without loading it."""
         model = skeleton(source)
-        ends = (model.get_input_embeddings(), model.get_output_embeddings())
-        outside = {id(tensor) for end in ends if end is not None for tensor in end.parameters()}
+        outside = end_tensors(model)
         packed = sum(
             tensor.numel()
             for tensor in model.parameters()
-            if tensor.ndim == _SHAPES_QUANTIZED and id(tensor) not in outside
+            if tensor.ndim == _QUANTIZED_DIMENSIONS and id(tensor) not in outside
         )
         other_bytes = torch.float32.itemsize if source.device == "cpu" else torch.float16.itemsize
         rest = model.num_parameters() - packed
@@ -104,17 +105,18 @@ def _check_packages(variant: Variant) -> None:
             )
 
 
-def _config(variant: Variant, source: ModelSource, compute: torch.dtype) -> BitsAndBytesConfig:
-    from transformers import BitsAndBytesConfig
+def _config(variant: Variant, source: ModelSource, compute: torch.dtype) -> object:
+    import transformers
 
+    create: Any = transformers.BitsAndBytesConfig
     skipped = _skipped(variant, source)
     if variant.precision == "int8":
-        return BitsAndBytesConfig(
+        return create(
             load_in_8bit=True,
             llm_int8_threshold=_OUTLIER_THRESHOLD,
             llm_int8_skip_modules=skipped,
         )
-    return BitsAndBytesConfig(
+    return create(
         load_in_4bit=True,
         bnb_4bit_quant_type=variant.precision,
         bnb_4bit_compute_dtype=compute,
@@ -141,7 +143,7 @@ def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
                 f"such module; expected a dotted name such as {names[-1]!r}, or its last part"
             )
     chosen = [name for name in names if matches(name, variant.skip_modules)]
-    return HfQuantizer.get_modules_to_not_convert(model, chosen, None, add_default_skips=True)
+    return list(HfQuantizer.get_modules_to_not_convert(model, chosen, None, add_default_skips=True))
 
 
 def _compute_in_float32(model: PreTrainedModel) -> None:
@@ -153,8 +155,8 @@ def _compute_in_float32(model: PreTrainedModel) -> None:
     """
     upcast_to_float32(model)
     for module in model.modules():
-        if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
+        if hasattr(module, _REPACKS):
+            setattr(module, _REPACKS, False)
 
 
 def create() -> BitsandbytesBackend:

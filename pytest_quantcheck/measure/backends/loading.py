@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+import transformers
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.protocols import ModelSource
 
+# Partly untyped in transformers.
+_CONFIGS: Any = transformers.AutoConfig
+_MODELS: Any = transformers.AutoModelForCausalLM
+_TOKENIZERS: Any = transformers.AutoTokenizer
 _MOST_NAMED = 5
 
 
@@ -45,7 +49,7 @@ def open_config(source: ModelSource) -> PreTrainedConfig:
         )
     try:
         with undisturbed():
-            return AutoConfig.from_pretrained(  # type: ignore[no-any-return]
+            return _CONFIGS.from_pretrained(  # type: ignore[no-any-return]
                 source.model, trust_remote_code=source.trust_remote_code
             )
     except (OSError, ValueError, KeyError) as error:
@@ -82,7 +86,7 @@ def open_checkpoint(
     extra = {} if quantization is None else {"quantization_config": quantization}
     try:
         with undisturbed():
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = _MODELS.from_pretrained(
                 source.model,
                 dtype=dtype,
                 device_map={"": source.device},
@@ -91,7 +95,7 @@ def open_checkpoint(
                 output_loading_info=True,
                 **extra,
             )
-            tokenizer = AutoTokenizer.from_pretrained(
+            tokenizer = _TOKENIZERS.from_pretrained(
                 source.model, trust_remote_code=source.trust_remote_code
             )
     except torch.OutOfMemoryError as error:
@@ -110,7 +114,7 @@ def skeleton(source: ModelSource) -> PreTrainedModel:
     config = open_config(source)
     try:
         with undisturbed(), torch.device("meta"):
-            return AutoModelForCausalLM.from_config(  # type: ignore[no-any-return]
+            return _MODELS.from_config(  # type: ignore[no-any-return]
                 config, trust_remote_code=source.trust_remote_code
             )
     except (OSError, ValueError, KeyError, ImportError) as error:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gc
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 
-from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.errors import MeasurementError, QuantcheckError
 from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.forward import Forward
 from pytest_quantcheck.measure.engine.generation import Generator
@@ -19,7 +20,7 @@ from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
@@ -110,7 +111,7 @@ class CausalModel:
     ) -> list[NDArray[np.float32]]:
         """Return the log-likelihood in nats of each scored token, per request."""
         scorer = _open(self._scorer)
-        with undisturbed(), torch.inference_mode():
+        with _library_errors("scoring"), undisturbed(), torch.inference_mode():
             scores = scorer.score(requests, advance)
         for index, values in enumerate(scores):
             if np.isnan(values).any():
@@ -126,7 +127,7 @@ class CausalModel:
     ) -> list[tuple[int, ...]]:
         """Return the greedy continuation of each prompt, without the end-of-sequence token."""
         generator = _open(self._generator)
-        with undisturbed(), torch.inference_mode():
+        with _library_errors("generation"), undisturbed(), torch.inference_mode():
             found = generator.generate(prompts, max_new_tokens, advance)
         if found.broken is not None:
             raise self._not_finite(found.broken)
@@ -147,6 +148,21 @@ class CausalModel:
         return NonFiniteLogitsError(
             f"the logits are not finite (NaN or infinite): {note}", request=index
         )
+
+
+@contextmanager
+def _library_errors(what: str) -> Iterator[None]:
+    """Say that the architecture, not a score, is what broke."""
+    try:
+        yield
+    except QuantcheckError:
+        raise
+    except Exception as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise MeasurementError(
+            f"{what} failed inside the model ({type(error).__name__}: {first}); this is no "
+            "regression: the architecture may not work at this precision"
+        ) from error
 
 
 def _open(part: _PartT | None) -> _PartT:

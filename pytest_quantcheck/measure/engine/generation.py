@@ -155,7 +155,7 @@ class Generator:
     @contextmanager
     def _greedy(self, max_new_tokens: int) -> Iterator[GenerationConfig]:
         """Replace the model's own settings: what a call leaves open is taken from there."""
-        config = GenerationConfig(
+        config = GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,
             num_beams=1,
             max_new_tokens=max_new_tokens,

@@ -80,7 +80,7 @@ def plan_batches(
     vocabulary : int
         Logits of one position.
     """
-    batches = []
+    batches: list[Batch] = []
     for units in _by_length(_units(requests)):
         batches.extend(_filled(units, limits, vocabulary))
     return batches

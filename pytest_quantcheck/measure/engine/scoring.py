@@ -188,6 +188,8 @@ def _read(logits: torch.Tensor, start: int, pairs: _Pairs, values: torch.Tensor)
     )
     flat = logits.flatten(0, 1)
     chunk = max(1, _CHUNK_ELEMENTS // flat.shape[1])
-    totals = torch.cat([part.float().logsumexp(dim=-1) for part in flat.split(chunk)])[row_index]
+    totals = torch.cat([part.float().logsumexp(dim=-1) for part in torch.split(flat, chunk)])[
+        row_index
+    ]
     found = flat[row_index, target].float() - totals
     values[index] = torch.where(totals.isfinite(), found, torch.nan)

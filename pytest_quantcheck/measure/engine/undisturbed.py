@@ -5,14 +5,18 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import huggingface_hub.utils
 import torch
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-from transformers.utils import logging as transformers_logging
+import transformers.utils.logging
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+# Neither declares the types of these functions.
+_BARS: Any = transformers.utils.logging
+_HUB_BARS: Any = huggingface_hub.utils
 
 _LOGGERS = (
     "accelerate",
@@ -51,21 +55,22 @@ def _quiet_loggers() -> Iterator[None]:
 
 @contextmanager
 def _no_progress_bars() -> Iterator[None]:
-    shown = transformers_logging.is_progress_bar_enabled()
-    hub_hidden = are_progress_bars_disabled()
+    shown = _BARS.is_progress_bar_enabled()
+    hub_hidden = _HUB_BARS.are_progress_bars_disabled()
     try:
-        transformers_logging.disable_progress_bar()
+        _BARS.disable_progress_bar()
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()
+            _BARS.enable_progress_bar()
         if hub_hidden:
-            disable_progress_bars()
+            _HUB_BARS.disable_progress_bars()
 
 
 @contextmanager
 def _same_random_state() -> Iterator[None]:
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()
+    on_cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = range(torch.cuda.device_count()) if on_cuda else ()
     with torch.random.fork_rng(devices=devices):
         dtype = torch.get_default_dtype()
         try:

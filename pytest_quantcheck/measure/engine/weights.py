@@ -86,6 +86,12 @@ def read_weights(
     )
 
 
+def end_tensors(model: Any) -> frozenset[int]:  # noqa: ANN401 - partly untyped in transformers
+    """Return the identities of the tensors of input embeddings and output head, tied or not."""
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    return frozenset(id(tensor) for end in ends if end is not None for tensor in end.parameters())
+
+
 def matches(module_name: str, skipped: Sequence[str]) -> bool:
     """Return whether a module, or one it is part of, is named in `skipped`."""
     dotted = f".{module_name}."
@@ -94,8 +100,7 @@ def matches(module_name: str, skipped: Sequence[str]) -> bool:
 
 def _parameters(model: PreTrainedModel, skipped: Sequence[str]) -> Iterator[_Parameter]:
     """Yield every parameter once, tied ones under their first name."""
-    ends = (model.get_input_embeddings(), model.get_output_embeddings())
-    outside = {id(tensor) for end in ends if end is not None for tensor in end.parameters()}
+    outside = end_tensors(model)
     seen: set[int] = set()
     for module_name, module in model.named_modules():
         skip = isinstance(module, torch.nn.Embedding) or matches(module_name, skipped)
@@ -165,9 +170,9 @@ def _leading_4bit(tensor: Any) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes h
 
     state = tensor.quant_state
     if state.nested:
-        return dequantize_4bit(tensor.data, state).float()  # type: ignore[no-any-return]
+        return dequantize_4bit(tensor.data, state).float()
     count = min(math.prod(state.shape), _DIGEST_VALUES)
-    head = QuantState(
+    head = QuantState(  # type: ignore[no-untyped-call]
         absmax=state.absmax[: -(-count // state.blocksize)],
         shape=torch.Size((1, count)),
         code=state.code,
@@ -176,4 +181,4 @@ def _leading_4bit(tensor: Any) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes h
         dtype=torch.float32,
     )
     packed = tensor.data.view(torch.uint8).reshape(-1)[: (count + 1) // 2]
-    return dequantize_4bit(packed.reshape(-1, 1), head)  # type: ignore[no-any-return]
+    return dequantize_4bit(packed.reshape(-1, 1), head)

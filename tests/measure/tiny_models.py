@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import string
+import warnings
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,12 +12,17 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, pr
 from tokenizers import decoders as token_decoders
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-SPECIALS = ["<pad>", "<s>", "</s>", "<unk>"]
+    import numpy as np
+
+UNKNOWN = "<unk>"
+SPECIALS = ["<pad>", "<s>", "</s>", UNKNOWN]
 SYLLABLES = ["th", "he", "in", "er", " t", " a", "the", "ing", " the", " and", "an", "nd"]
 VOCABULARY = 128
 CONTEXT = 96
+OUTLIER_CHANNELS = [3, 17, 40]
 
 
 def make_tokenizer(
@@ -32,7 +38,7 @@ def make_tokenizer(
             merges.append((left, syllable[-1]))
             words.append(syllable)
     vocabulary = {word: index for index, word in enumerate(words)}
-    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>"))
+    tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Replace(Regex("\t"), " ")
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r" ?\S+|\s"), "isolated")
     tokenizer.decoder = token_decoders.Fuse()
@@ -43,7 +49,7 @@ def make_tokenizer(
         )
     names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>"} if has_specials else {}
     return transformers.PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, unk_token="<unk>", model_max_length=CONTEXT, **names
+        tokenizer_object=tokenizer, unk_token=UNKNOWN, model_max_length=CONTEXT, **names
     )
 
 
@@ -65,7 +71,7 @@ def _common(**extra: object) -> dict[str, object]:
 def make_config(kind: str) -> transformers.PreTrainedConfig:
     """Return the configuration of one architecture."""
     match kind:
-        case "llama":
+        case "llama" | "llama_outliers":
             return transformers.LlamaConfig(**_common())
         case "gpt2":
             return transformers.GPT2Config(
@@ -104,8 +110,35 @@ def make_model(
             for parameter in model.parameters():
                 if parameter.ndim >= 2:
                     parameter.normal_(std=0.12)
+            if kind == "llama_outliers":
+                _raise_outliers(model)
     model.generation_config.do_sample = False
     return model.to(dtype).eval()
+
+
+def _raise_outliers(model: transformers.PreTrainedModel) -> None:
+    """Scale a few channels by 16 after each norm and back in the next layer: the same function."""
+    for layer in model.model.layers:
+        attention, mlp = layer.self_attn, layer.mlp
+        for norm, following in (
+            (layer.input_layernorm, (attention.q_proj, attention.k_proj, attention.v_proj)),
+            (layer.post_attention_layernorm, (mlp.gate_proj, mlp.up_proj)),
+        ):
+            norm.weight[OUTLIER_CHANNELS] *= 16
+            for linear in following:
+                linear.weight[:, OUTLIER_CHANNELS] /= 16
+
+
+def naive_scores(
+    model: transformers.PreTrainedModel, tokens: Sequence[int], first_target: int
+) -> np.ndarray:
+    """Score one sequence as directly as can be: all logits, float32 log-softmax, one gather."""
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logits = model(torch.tensor([tokens[:-1]])).logits[0].float()
+    scores = torch.log_softmax(logits, dim=-1)
+    targets = torch.tensor(tokens[1:])
+    return scores.gather(1, targets[:, None])[first_target - 1 :, 0].numpy()
 
 
 def save(
