@@ -97,9 +97,7 @@ PROCEDURES = {
 def cases():
     kept = Path(__file__).parent / "golden.json"
     path = Path(os.environ.get("QUANTCHECK_GOLDEN", kept))
-    known = [
-        case for case in json.loads(path.read_text())["cases"] if case["name"] in PROCEDURES
-    ]
+    known = [case for case in json.loads(path.read_text())["cases"] if case["name"] in PROCEDURES]
     return [pytest.param(case, id=f"{case['name']}-{i}") for i, case in enumerate(known)]
 
 
