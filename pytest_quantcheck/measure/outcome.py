@@ -6,7 +6,10 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
+from pytest_quantcheck.errors import QuantcheckError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 
@@ -16,7 +19,7 @@ class Failed:
 
     error: Exception
     frames: TracebackType | None
-    """Where it was raised; what the frames held is gone."""
+    """Where a user's own code raised it; what the frames held is gone."""
 
     def again(self) -> NoReturn:
         """Raise the error as if it had just happened."""
@@ -24,14 +27,23 @@ class Failed:
 
 
 def failed(error: Exception) -> Failed:
-    """Keep an error, and free what the frames of its traceback hold.
+    """Keep an error, and free what its traceback holds.
 
     Notes
     -----
-    A traceback keeps every local variable of its frames alive, tensors among them.
+    A traceback keeps the local variables of its frames alive, tensors among them. Our own errors
+    say all there is to say and lose their frames; those of a user's scorer keep them, cleared, as
+    the place in its source is what the user needs.
     """
-    chain: BaseException | None = error
-    while chain is not None:
-        traceback.clear_frames(chain.__traceback__)
-        chain = chain.__cause__ or chain.__context__
+    for link in _chain(error):
+        if isinstance(error, QuantcheckError):
+            link.__traceback__ = None
+        else:
+            traceback.clear_frames(link.__traceback__)
     return Failed(error=error, frames=error.__traceback__)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

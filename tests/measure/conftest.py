@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.engine.causal import CausalModel
 
+BACKENDS = "pytest_quantcheck.measure.backends"
 SPECS = {
-    name: BackendSpec(name=name, target=f"pytest_quantcheck.measure.backends.{name}:create")
+    name: BackendSpec(name=name, target=f"{BACKENDS}.{name}:{name.capitalize()}Backend")
     for name in ("transformers", "bitsandbytes")
 }
 

@@ -157,8 +157,3 @@ def _compute_in_float32(model: PreTrainedModel) -> None:
     for module in model.modules():
         if hasattr(module, _REPACKS):
             setattr(module, _REPACKS, False)
-
-
-def create() -> BitsandbytesBackend:
-    """Return the backend."""
-    return BitsandbytesBackend()

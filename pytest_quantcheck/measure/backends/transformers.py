@@ -71,8 +71,3 @@ class TransformersBackend:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
-
-
-def create() -> TransformersBackend:
-    """Return the backend."""
-    return TransformersBackend()

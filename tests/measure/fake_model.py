@@ -1,0 +1,102 @@
+"""A loaded variant without torch: tokens are characters, log-likelihoods a rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, Weights
+
+BOS = 1
+LOADS: list[str] = []
+"""Names of variants in the order they were loaded."""
+SIZES: dict[str, int] = {}
+"""Estimated bytes of variants by name; 100 by default."""
+
+
+@dataclass
+class FakeModel:
+    """Scores each token by a table of characters; answers prompts from a table."""
+
+    nats: dict[str, float] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    broken: str = ""
+    """Logits of sequences that hold this are not finite."""
+    context_tokens: int = 50
+    digest: str = "same"
+    quantized_fraction: float = 1.0
+    device: str = "cpu"
+    compute_dtype: str = "float32"
+    prefix_token: int = BOS
+    tokenizer: object = "characters"
+    model: object = "rules"
+    merged: str = ""
+    """Two characters that become one token."""
+    asked: list = field(default_factory=list)
+    closed: int = 0
+
+    @property
+    def weights(self) -> Weights:
+        return Weights(
+            stored_bytes=1000,
+            quantized_fraction=self.quantized_fraction,
+            left=(("layers.0.up.weight", 3_000_000), ("layers.1.experts", 2_000_000)),
+            digests=(("layers.0.down.weight", self.digest),),
+        )
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        if self.merged:
+            text = text.replace(self.merged, "\x02")
+        return [BOS] * special + [ord(character) for character in text]
+
+    def decode(self, tokens) -> str:
+        text = "".join(chr(token) for token in tokens if token != BOS)
+        return text.replace("\x02", self.merged)
+
+    def score(self, requests, *, advance=None):
+        self.asked.extend(requests)
+        scores = []
+        for index, request in enumerate(requests):
+            text = self.decode(request.tokens)
+            if self.broken and self.broken in text:
+                raise NonFiniteLogitsError("the logits are not finite", request=index)
+            scored = [chr(token) for token in request.tokens[request.first_target :]]
+            scores.append(np.array([self.nats.get(c, -1.0) for c in scored], np.float32))
+            if advance:
+                advance(index + 1, sum(map(len, scores)))
+        return scores
+
+    def generate(self, prompts, max_new_tokens, *, advance=None):
+        found = []
+        for index, prompt in enumerate(prompts):
+            text = self.decode(prompt)
+            if self.broken and self.broken in text:
+                raise NonFiniteLogitsError("the logits are not finite", request=index)
+            answer = self.answers.get(text, text[::-1])[:max_new_tokens]
+            found.append(tuple(ord(character) for character in answer))
+            if advance:
+                advance(index + 1, sum(map(len, found)))
+        return found
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class FakeBackend:
+    """Loads a fake whose weights are those of its precision."""
+
+    def load(self, variant, source):
+        if variant.precision == "missing":
+            LOADS.append(variant.name)
+            raise UsageError("no such model")
+        LOADS.append(variant.name)
+        return FakeModel(
+            device=source.device,
+            digest="fp16" if variant.precision == "copied" else variant.precision,
+            quantized_fraction=0.0 if variant.precision in {"fp16", "hollow"} else 1.0,
+        )
+
+    def estimate_bytes(self, variant, _source):
+        return SIZES.get(variant.name, 100)
