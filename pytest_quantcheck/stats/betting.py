@@ -37,7 +37,8 @@ def log_capitals(scores: ClusterSums, *, limit: float, reach: float) -> NDArray[
 
     References
     ----------
-    I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1, arXiv:2010.09686, eq. 23 with constant bets.
+    I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1, arXiv:2010.09686: capital
+    processes, here with constant bets.
     """
     share = limit / reach
     stakes = (scores.sums / reach - share * scores.sizes) / float(np.max(scores.sizes))  # (g,)

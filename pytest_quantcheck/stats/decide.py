@@ -42,7 +42,7 @@ class Evidence:
     largest_share: float = 0.0
     """Part of all absolute differences that one example or cluster carries."""
     untested: Reason | None = None
-    """Why no test applies; None where the p-values decide, which are 1 otherwise."""
+    """Why no test applies; None where the p-values decide."""
     plan: Callable[[], int | None] | None = None
     """Gives the examples needed for 80 % power at the estimate."""
     note: str = ""

@@ -77,8 +77,8 @@ def examine_mean(question: MeanQuestion) -> Evidence:
     Notes
     -----
     False PASS of a t-test where 2 % of 50 bounded values differ from 0 is .41 at nominal .05; from
-    20 such values on it is .06 and falling. Below that, bounded values are decided by bets (false
-    PASS below .003), all ties by their closed form, and unbounded values not at all. Where all
+    20 such values on it is about .06. Below that, bounded values are decided by bets (false PASS
+    at most .003), all ties by their closed form, and unbounded values not at all. Where all
     values per weight are equal, unbounded values are decided by a rule, without p-values.
     """
     scores = add_up(question.values, question.weights, clusters=question.clusters)

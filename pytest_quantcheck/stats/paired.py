@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
@@ -198,6 +198,8 @@ def _find_impossible(scores: CheckedScores) -> tuple[NDArray[np.bool_], str]:
             return outside | several, f"finite and within [{low}, {high}], with weight 1"
         case Scale.NLL:
             return values == -np.inf, "a loss above minus infinity"
+        case _:
+            assert_never(scores.metric.scale)
 
 
 def _same(name: str, reference: object, variant: object) -> None:

@@ -63,7 +63,7 @@ def needed_pairs(losses: float, gains: float, *, limit: float, alpha: float) -> 
 
     References
     ----------
-    J. Nam, Biometrics 53 (1997) 1422, eq. 11. By enumeration, the power of the score test is
+    J. Nam, Biometrics 53 (1997) 1422. By enumeration, the power of the score test is
     .80 to .84 at these numbers, the exact test's up to 7 points less for few flips.
     """
     flips, drop = losses + gains, losses - gains

@@ -121,10 +121,10 @@ def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
 
     References
     ----------
-    R. M. Bell, D. F. McCaffrey, Survey Methodology 28 (2002) 169, eq. 7 and 12.
-    E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640, section 2.2.
+    R. M. Bell, D. F. McCaffrey, Survey Methodology 28 (2002) 169.
+    E. Miller, "Adding Error Bars to Evals", arXiv:2411.00640.
     Agrees with the matrix formula, and without the factor 1/(1 - h) with the cluster-robust
-    error of statsmodels, to 1e-12.
+    error of statsmodels, to 1e-9.
     """
     sums, sizes = cluster_sums.sums, cluster_sums.sizes
     total = cluster_sums.total_size

@@ -65,7 +65,7 @@ def score_z(
 
     References
     ----------
-    T. Tango, Statistics in Medicine 17 (1998) 891, eq. 4-6. Agrees with the intervals printed
+    T. Tango, Statistics in Medicine 17 (1998) 891. Agrees with the intervals printed
     there and with the R packages `ratesci` and `contingencytables` to the digits they print.
     """
     lost, gained, drop = (np.asarray(x, dtype=np.float64) for x in (losses, gains, limit))
@@ -94,7 +94,7 @@ def tango_interval(counts: PairedCounts, *, quantile: float) -> Interval:
 
     References
     ----------
-    T. Tango, Statistics in Medicine 17 (1998) 891, section 3.
+    T. Tango, Statistics in Medicine 17 (1998) 891.
     """
 
     def excess(limit: float) -> float:

@@ -171,7 +171,7 @@ def test_trivial_limit_of_bounded_scores_passes(make_scores, verdict):
 
 @pytest.mark.parametrize(("n", "outcome"), [(58, INCONCLUSIVE), (59, Outcome.PASS)])
 def test_ties_of_bounded_scores_follow_the_closed_form(make_scores, verdict, n, outcome):
-    # (1 - 0.1/2)^59 < 0.05 <= (1 - 0.1/2)^58
+    # 0.95 to the power of 59 is .0485, of 58 it is .0511
     scores = make_scores(np.full(n, 0.7), "score", bounds=(0, 2))
     found = verdict(0.1, scores, scores)
     assert found.outcome is outcome

@@ -37,7 +37,7 @@ def test_only_fail_is_divided():
 
 @pytest.mark.parametrize("alpha", [0.0, 0.5, -0.1, float("nan")])
 def test_alpha_that_allows_both_verdicts_is_refused(alpha):
-    with pytest.raises(UsageError, match="give a number above 0 and below 0.5"):
+    with pytest.raises(UsageError, match=r"give a number above 0 and below 0\.5"):
         levels(alpha, 1)
 
 

@@ -113,7 +113,9 @@ def test_unequal_clusters_are_refused(make_scores):
 
 def test_unequal_metric_and_bounds_are_refused(make_scores):
     one = make_scores([1, 1], "score", bounds=(0, 1))
-    with pytest.raises(UnpairedScoresError, match="bounds differ: .0, 1. for the reference, None"):
+    with pytest.raises(
+        UnpairedScoresError, match=r"bounds differ: .0, 1\. for the reference, None"
+    ):
         align(one, make_scores([1, 1], "score"))
     with pytest.raises(UnpairedScoresError, match="metric differ: 'score' for the reference, 'acc"):
         align(one, make_scores([1, 1], "accuracy"))
