@@ -22,7 +22,7 @@ LARGEST_EXACT_N = 20_000
 _EXACT_METHOD = "exact unconditional test on paired proportions (Tango ordering)"
 _LARGE_METHOD = "score test on paired proportions (Tango)"
 _FINEST_GAMMA = 1e-5
-_SCAN_ERRORS = 0.5
+_SCAN_ERRORS = 0.6
 _COARSEST_DIGITS = 4
 _STEPS_PER_ERROR = 10
 
@@ -87,9 +87,9 @@ def p_pass(counts: PairedCounts, *, limit: float, alpha: float) -> float:
     -----
     The unconditional p-value of one limit can rise as the limit grows: with 23 losses and 3 gains
     in 178, that of "the drop is at most the limit" is .0130 at 4.4 pp and .0097 at 4.6 pp. As the
-    hypothesis is "`limit` or more", the largest p-value of all those limits is taken. In 115 random
-    results with n of 20 to 1500 it lay within 0.4 standard errors of `limit`; 0.5 are searched, and
-    of limits with the same region only the first, where the p-value is largest.
+    hypothesis is "`limit` or more", the largest p-value of all those limits is taken. In 540 random
+    results with n of 12 to 2000 it lay within 0.46 standard errors of `limit`; 0.6 are searched,
+    and of limits with the same region only the first, where the p-value is largest.
 
     References
     ----------
