@@ -110,7 +110,6 @@ class EnvironmentRecord:
     reference_label: str
     device: str
     device_name: str
-    compute_dtype: str
     alpha: float
     family_size: int
     checks_collected: int

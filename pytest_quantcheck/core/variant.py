@@ -50,6 +50,6 @@ class Variant:
 
 def builtin_variant(name: str, *, precision: str | None = None) -> Variant:
     """Return the built-in variant `name`, or one called `name` of a built-in precision."""
-    stored = precision or BUILTIN_VARIANTS[name]
+    stored = BUILTIN_VARIANTS[precision or name]
     backend = "bitsandbytes" if stored in QUANTIZED_PRECISIONS else "transformers"
-    return Variant(name=name, precision=BUILTIN_VARIANTS[stored], backend=backend)
+    return Variant(name=name, precision=stored, backend=backend)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_quantcheck.measure.handle import Handle
-    from pytest_quantcheck.plugin.quant import Quant
+    from pytest_quantcheck.plugin.fixtures import Quant
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
 _MARKER = (
@@ -22,39 +22,39 @@ _MARKER = (
     "the test must request the fixture `quant`. Example: "
     "quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
 )
-_OPTIONS = (
-    # name, type of ini value, default, help: a noun phrase, then the default in brackets
-    ("model", "string", None, "hub id or folder of the model under test"),
-    ("variants", "args", [], "variants of markers that name none [none]"),
-    ("reference", "string", "auto", "reference variant [auto: fp16, or bf16 if native]"),
-    ("device", "string", "auto", "auto, cpu, cuda or cuda:N [auto]"),
-    ("alpha", "string", "0.05", "chance of a false FAIL in a run, and of each false PASS [0.05]"),
-    ("gate", "string", "regression", "regression (FAIL is red) or strict (only PASS is green)"),
-    ("limit", "string", None, "most examples of a workload, a seeded subset [all]"),
-    ("family-size", "string", "auto", "budgets that share alpha [auto: collected, rounded up]"),
-    ("seed", "string", "0", "seed of subsets [0]"),
-    ("vram-fraction", "string", "0.85", "share of free memory that models may take [0.85]"),
-)
-_FLAGS = (
-    ("require-gpu", "fail where there is no GPU, instead of measuring on the CPU"),
-    ("trust-remote-code", "run code that comes with the model"),
-)
+OPTIONS = {
+    "model": "hub id or folder of the model under test",
+    "variants": "variants of markers that name none, separated by commas [none]",
+    "reference": "reference variant [auto: fp16, or bf16 if native]",
+    "device": "auto, cpu, cuda or cuda:N [auto]",
+    "alpha": "chance of a false FAIL in a run, and of each false PASS [0.05]",
+    "gate": "regression (FAIL is red) or strict (only PASS is green) [regression]",
+    "limit": "most examples of a workload, a seeded subset [all]",
+    "family-size": "budgets that share alpha [auto: collected, rounded up]",
+    "seed": "seed of subsets [0]",
+    "vram-fraction": "share of free memory that models may take [0.85]",
+}
+"""Settings with a value: `--quant-NAME` and, with underscores, the ini key `quant_NAME`."""
+
+FLAGS = {
+    "require-gpu": "fail where there is no GPU, instead of measuring on the CPU [off]",
+    "trust-remote-code": "run code that comes with the model [off]",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--quant-…` and the ini settings `quant_…`."""
     group = parser.getgroup("quantcheck", "quality of quantized models")
-    for name, kind, default, text in _OPTIONS:
+    for name, text in OPTIONS.items():
         setting = "quant_" + name.replace("-", "_")
-        shown = text + (", separated by commas" if kind == "args" else "")
-        group.addoption(f"--quant-{name}", dest=setting, default=None, metavar="VALUE", help=shown)
-        parser.addini(setting, text, type=kind, default=default)  # type: ignore[arg-type]  # a literal
-    for name, text in _FLAGS:
+        group.addoption(f"--quant-{name}", dest=setting, default=None, metavar="VALUE", help=text)
+        parser.addini(setting, text, type="args" if name == "variants" else "string", default=None)
+    for name, text in FLAGS.items():
         setting = "quant_" + name.replace("-", "_")
         group.addoption(
             f"--quant-{name}", dest=setting, default=None, action="store_true", help=text
         )
-        parser.addini(setting, text, type="bool", default=False)
+        parser.addini(setting, text, type="bool", default=None)
     group.addoption(
         "--quant-json",
         dest="quant_json",
@@ -75,8 +75,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; check the settings at once if there are any."""
     config.addinivalue_line("markers", _MARKER)
     config.pluginmanager.register(_Doorkeeper(config), "quantcheck-doorkeeper")
-    project = config.rootpath / "pyproject.toml"
-    if _has_settings(config) or (project.is_file() and b"[tool.quantcheck" in project.read_bytes()):
+    if _has_settings(config):
         activate(config)
 
 
@@ -109,10 +108,13 @@ def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
 
 
 def _has_settings(config: pytest.Config) -> bool:
-    names = [name.replace("-", "_") for name, *_ in (*_OPTIONS, *_FLAGS)] + ["json"]
-    if any(config.getoption(f"quant_{name}") is not None for name in names):
+    """Whether a setting of ours stands anywhere, known or not."""
+    names = ["quant_" + name.replace("-", "_") for name in (*OPTIONS, *FLAGS)]
+    if any(config.getoption(name) is not None for name in (*names, "quant_json")):
         return True
-    return any(name.startswith("quant_") for name in config.inicfg)
+    files = {config.inipath, config.rootpath / "pyproject.toml"}
+    texts = (file.read_bytes() for file in files if file is not None and file.is_file())
+    return any(b"quant_" in text or b"[tool.quantcheck" in text for text in texts)
 
 
 class _Doorkeeper:

@@ -127,6 +127,15 @@ def missing_fixture(where: Location) -> str:
     )
 
 
+def late_marker(item: pytest.Item) -> str:
+    """Return the message for a marker that came when budgets were already counted."""
+    where = location_of(item)
+    return (
+        f"{MARKER} at {where} ({where.nodeid}): the marker was added or removed after collection, "
+        "when the budgets were already counted; write it as a decorator or in pytestmark"
+    )
+
+
 def orphans_of(collector: pytest.Collector, found: Sequence[object]) -> list[str]:
     """Return a message for each marker below `collector` that no test would decide."""
     messages = [

@@ -72,6 +72,10 @@ class Laboratory:
         self._is_prefetched = False
 
     @property
+    def _is_cpu(self) -> bool:
+        return self.device.device == "cpu"
+
+    @property
     def levels(self) -> Levels:
         """Error rates of each decision of this run."""
         return levels(self._session.settings.alpha, self._session.family_size)
@@ -87,28 +91,25 @@ class Laboratory:
 
     def label(self, variant: Variant) -> str:
         """Return the variant's name with what it really is on this device."""
-        compute = self.runner.compute_dtype(variant)
-        if compute == "float32" and not variant.is_quantized and variant.precision != "fp32":
-            return f"{variant.label} (float32 compute)"
-        return variant.label
+        is_half = variant.precision in {"fp16", "bf16"}
+        return variant.label + (" (float32 compute)" if is_half and self._is_cpu else "")
 
     def prefetch(self, plans: Sequence[ItemPlan]) -> None:
         """Score the reference on everything at once, if it cannot stay beside a variant."""
         if not self._is_prefetched:
             self._is_prefetched = True
             workloads = dict.fromkeys(w for plan in plans for w in plan.workloads)
-            variants = {self.variant(plan.variant) for plan in plans}
-            self.runner.prefetch_reference(tuple(workloads), variants)  # type: ignore[arg-type]
+            first = self.variant(plans[0].variant) if plans else None
+            self.runner.prefetch_reference(workloads, variant=first)  # type: ignore[arg-type]
 
     def environment(self) -> EnvironmentRecord:
         """Return where and how this session measures."""
         session = self._session
         return EnvironmentRecord(
-            model=session.settings.model or "",
+            model=session.settings.model_name,
             reference_label=self.label(self.reference),
             device=self.device.device,
             device_name=self.device.name,
-            compute_dtype=self.runner.compute_dtype(self.reference),
             alpha=session.settings.alpha,
             family_size=session.family_size,
             checks_collected=session.n_collected,

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import ItemRecord
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.laboratory import Laboratory
-    from pytest_quantcheck.plugin.quant import Quant
+    from pytest_quantcheck.plugin.fixtures import Quant
 
 SESSION = pytest.StashKey["QuantcheckSession"]()
 QUANT = pytest.StashKey["Quant"]()
 RECORD = pytest.StashKey["ItemRecord"]()
 USAGE_ERROR = pytest.StashKey[str]()
+
+_COUNT_KEY = "quantcheck/budgets-collected"
 
 
 def start(config: pytest.Config) -> QuantcheckSession:
@@ -99,24 +101,38 @@ class QuantcheckSession:
         for item in items:
             self._plan(item)
         planned = [item.stash[PLAN] for item in items if PLAN in item.stash]
-        self.n_collected = sum(plan.n_statistical for plan in planned)
+        self.n_collected = self._count(planned)
         try:
             self.family_size = family_size(self.n_collected, self.settings.family_size)
         except UsageError as error:
             self._family_error = str(error)
         items[:] = collect.grouped(items)
+        n_marks = {item: _n_marks(item) for item in items}
         result = yield
+        for item in items:
+            if _n_marks(item) != n_marks[item]:
+                item.stash[USAGE_ERROR] = collect.late_marker(item)
         self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
         return result
 
+    def _count(self, planned: list[ItemPlan]) -> int:
+        """Return the number of budgets that share alpha, whatever `--lf` left out.
+
+        `--lf` leaves out whole modules before they are collected, so that the count of the run
+        it repeats is remembered in pytest's cache.
+        """
+        count = sum(plan.n_statistical for plan in planned)
+        cache: pytest.Cache | None = getattr(self._config, "cache", None)
+        if cache is None or not planned or self._config.getoption("collectonly"):
+            return count
+        if self._config.getoption("lf", default=False):
+            return max(count, int(cache.get(_COUNT_KEY, 0)))
+        cache.set(_COUNT_KEY, count)
+        return count
+
     def _plan(self, item: pytest.Item) -> None:
         budgets = self._budgets.get(collect.definition_id(item))
-        n_marks = sum(1 for _ in item.iter_markers(MARKER))
         if budgets is None:
-            if n_marks and "quant" in getattr(item, "fixturenames", ()):
-                item.stash[USAGE_ERROR] = _late_marker(item)
-            elif any(mark.name == MARKER for mark in item.own_markers):
-                item.stash[USAGE_ERROR] = collect.missing_fixture(collect.location_of(item))
             return
         where = collect.location_of(item)
         variant = item.callspec.params["quant_variant"]  # type: ignore[attr-defined]  # parametrized above
@@ -149,7 +165,7 @@ class QuantcheckSession:
 
     def quant(self, item: pytest.Item, handle: Handle) -> Quant:
         """Return the fixture of one test, with the workloads of its markers measured."""
-        from pytest_quantcheck.plugin.quant import Quant
+        from pytest_quantcheck.plugin.fixtures import Quant
 
         with _reported_errors():
             for message in (item.stash.get(USAGE_ERROR, None), self._family_error):
@@ -179,17 +195,18 @@ class QuantcheckSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Decide the budgets when the test's body has run: red in its own call phase."""
-        result = yield
-        if (quant := pyfuncitem.stash.get(QUANT, None)) is not None:
-            nodeid = pyfuncitem.nodeid
-            with _reported_errors():
-                record = self._decided.get(nodeid) or quant.decide()
-            self._decided[nodeid] = pyfuncitem.stash[RECORD] = record
-            pyfuncitem.user_properties.append(("quantcheck.verdict", record.outcome))
-            for check in record.checks:
-                self._config.hook.pytest_quantcheck_record(record=check)
-            if text := quant.failure_text(record):
-                pytest.fail(text, pytrace=False)
+        with _reported_errors():
+            result = yield
+            quant = pyfuncitem.stash.get(QUANT, None)
+            record = self._decided.get(pyfuncitem.nodeid) or (quant.decide() if quant else None)
+        if quant is None or record is None:
+            return result
+        self._decided[pyfuncitem.nodeid] = pyfuncitem.stash[RECORD] = record
+        pyfuncitem.user_properties.append(("quantcheck.verdict", record.outcome))
+        for check in record.checks:
+            self._config.hook.pytest_quantcheck_record(record=check)
+        if text := quant.failure_text(record):
+            pytest.fail(text, pytrace=False)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -200,8 +217,9 @@ class QuantcheckSession:
         report = yield
         if PLAN in item.stash or USAGE_ERROR in item.stash:
             data: dict[str, object] = {}
-            if call.excinfo and isinstance(call.excinfo.value.__cause__, UsageError):
-                data["usage_error"] = str(call.excinfo.value.__cause__)
+            cause = call.excinfo.value.__context__ if call.excinfo else None
+            if isinstance(cause, UsageError):
+                data["usage_error"] = str(cause)
             elif call.when == "setup" and USAGE_ERROR in item.stash:
                 data["usage_error"] = item.stash[USAGE_ERROR]
             if call.when == "call" and RECORD in item.stash:
@@ -221,12 +239,8 @@ class QuantcheckSession:
             self._laboratory.close()
 
 
-def _late_marker(item: pytest.Item) -> str:
-    where = collect.location_of(item)
-    return (
-        f"{MARKER} at {where} ({where.nodeid}): the marker was added after collection, when the "
-        "budgets were already counted; write it as a decorator or in pytestmark"
-    )
+def _n_marks(item: pytest.Item) -> int:
+    return sum(1 for _ in item.iter_markers(MARKER))
 
 
 class _reported_errors:  # noqa: N801 - a context manager, used as a verb
@@ -236,8 +250,8 @@ class _reported_errors:  # noqa: N801 - a context manager, used as a verb
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, BackendUnavailable):
-            raise pytest.skip.Exception(str(error), _use_item_location=True) from error
+            raise pytest.skip.Exception(str(error), _use_item_location=True) from None
         if isinstance(error, QuantcheckError):
             notes = "\n".join(getattr(error, "__notes__", ()))
             text = f"not measured: {error}" + (f"\n{notes}" if notes else "")
-            raise pytest.fail.Exception(text, pytrace=False) from error
+            raise pytest.fail.Exception(text, pytrace=False) from None

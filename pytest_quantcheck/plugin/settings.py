@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import configparser
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.core.parse import parse_gate, suggestion
 from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin import FLAGS, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
 _LARGEST_ALPHA = 0.5
+NumberT = TypeVar("NumberT", int, float)
 _VARIANT_KEYS = ("backend", "precision", "skip_modules")
 
 
@@ -27,6 +30,8 @@ class Settings:
 
     model: str | None
     """Hub id, or absolute path of a folder."""
+    model_name: str
+    """As the user wrote it."""
     variants: tuple[str, ...]
     reference: str
     """`auto`, or the name of a variant."""
@@ -66,15 +71,16 @@ def read_settings(config: pytest.Config) -> Settings:
     json_path = config.getoption("quant_json")
     return Settings(
         model=_model(raw.string("model"), config),
+        model_name=raw.string("model") or "",
         variants=variants,
         reference=reference,
         device=raw.string("device") or "auto",
-        alpha=raw.number("alpha", float, "a number between 0 and 0.5", _is_alpha),
+        alpha=raw.number("alpha", 0.05, "a number between 0 and 0.5", _is_alpha),
         gate=gate or Gate.REGRESSION,
         max_examples=raw.optional("limit"),
         family_size=raw.optional("family_size"),
-        seed=raw.number("seed", int, "a whole number", lambda _: True),
-        memory_fraction=raw.number("vram_fraction", float, "above 0, at most 1", _is_fraction),
+        seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
+        memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
         json_path=config.invocation_params.dir / json_path if json_path else None,
@@ -105,11 +111,13 @@ class _Raw:
         return bool(self.value(name))
 
     def number(
-        self, name: str, kind: type[float], expected: str, holds: Callable[[float], bool]
-    ) -> float | int:
+        self, name: str, default: NumberT, expected: str, holds: Callable[[NumberT], bool]
+    ) -> NumberT:
         text = self.string(name)
+        if text is None:
+            return default
         try:
-            number = kind(text or "")
+            number = type(default)(text)
         except ValueError:
             number = None
         if number is None or not holds(number):
@@ -119,7 +127,7 @@ class _Raw:
     def optional(self, name: str) -> int | None:
         if self.string(name) in {None, "auto"}:
             return None
-        return int(self.number(name, int, "a whole number, at least 1", lambda number: number >= 1))
+        return self.number(name, 1, "a whole number, at least 1", lambda number: number >= 1)
 
 
 def _is_alpha(number: float) -> bool:
@@ -151,12 +159,28 @@ def _check_variant(name: str, setting: str, known: Mapping[str, Variant]) -> Non
 
 
 def _refuse_unknown_ini(config: pytest.Config) -> None:
-    from pytest_quantcheck.plugin import _FLAGS, _OPTIONS
-
-    known = ["quant_" + name.replace("-", "_") for name, *_ in (*_OPTIONS, *_FLAGS)]
-    for name in config.inicfg:
+    """Raise UsageError for a `quant_…` key of the ini file that no setting has."""
+    if config.inipath is None:
+        return
+    known = ["quant_" + name.replace("-", "_") for name in (*OPTIONS, *FLAGS)]
+    for name in _ini_keys(config.inipath):
         if name.startswith("quant_") and name not in known:
-            raise UsageError(f"unknown setting {name!r}; {suggestion(name, known)}")
+            raise UsageError(
+                f"{config.inipath}: unknown setting {name!r}; {suggestion(name, known)}"
+            )
+
+
+def _ini_keys(path: Path) -> list[str]:
+    """Return the keys of pytest's table in its ini file, whatever its format."""
+    if path.suffix == ".toml":
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        own = document.get("pytest", {})
+        table = document.get("tool", {}).get("pytest", {})
+        return [*own, *table, *table.get("ini_options", {})]
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    parser.read(path, encoding="utf-8")
+    sections = (name for name in ("pytest", "tool:pytest") if parser.has_section(name))
+    return [key for name in sections for key in parser[name]]
 
 
 def _known_variants(project: Path) -> dict[str, Variant]:

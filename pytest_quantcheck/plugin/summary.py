@@ -10,7 +10,7 @@ from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import render_counts, render_summary
-from pytest_quantcheck.report.wording import headline
+from pytest_quantcheck.report.wording import budgets_in_words, headline
 
 if TYPE_CHECKING:
     from pytest_quantcheck.plugin.session import QuantcheckSession
@@ -35,8 +35,8 @@ class Summary:
         session, settings = self._session, self._session.settings
         variants = ", ".join(dict.fromkeys(plan.variant for plan in planned))
         return (
-            f"quantcheck: {settings.model}, {settings.reference} reference, variants {variants}, "
-            f"alpha {settings.alpha:g} over {session.n_collected} budgets "
+            f"quantcheck: {settings.model_name}, {settings.reference} reference, variants {variants}, "
+            f"alpha {settings.alpha:g} over {budgets_in_words(session.n_collected)} "
             f"(family {session.family_size})"
         )
 
@@ -59,14 +59,16 @@ class Summary:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Write the files, call the last hook, and keep the exit status honest."""
-        if hasattr(self._config, "workerinput") or not self._session.ledger.n_reached:
+        if hasattr(self._config, "workerinput"):
+            return
+        session.exitstatus = self._exit_status(int(session.exitstatus))
+        if not self._session.ledger.n_reached:
             return
         run = self._session.ledger.run()
         if path := self._session.settings.json_path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(render_json(run) + "\n", encoding="utf-8")
         self._config.hook.pytest_quantcheck_finish(run=run)
-        session.exitstatus = self._exit_status(int(session.exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables and the final line."""
@@ -99,7 +101,8 @@ class Summary:
                 return int(pytest.ExitCode.INTERRUPTED)
             if ledger.usage_errors:
                 return int(pytest.ExitCode.USAGE_ERROR)
-        nothing = not ledger.checks and self._session.settings.gate is Gate.STRICT
+        is_strict = self._session.settings.gate is Gate.STRICT
+        nothing = is_strict and ledger.n_reached and not ledger.checks
         if status == pytest.ExitCode.OK and nothing:
             return int(pytest.ExitCode.TESTS_FAILED)
         return status

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.table import Line, check_table, variant_table
+from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,5 +38,4 @@ def render_counts(outcomes: Sequence[str]) -> str:
         return "quantcheck: no budget was decided"
     counts = Counter(outcomes)
     parts = ", ".join(f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome)
-    noun = "budget" if len(outcomes) == 1 else "budgets"
-    return f"quantcheck: {len(outcomes)} {noun} decided: {parts}"
+    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}"

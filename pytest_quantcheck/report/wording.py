@@ -104,8 +104,13 @@ def headline(environment: EnvironmentRecord) -> str:
     return (
         f"quantcheck · {environment.model} · {environment.reference_label} reference · "
         f"{environment.device_name} · alpha {environment.alpha:g} over "
-        f"{environment.checks_collected} budgets (family {environment.family_size})"
+        f"{budgets_in_words(environment.checks_collected)} (family {environment.family_size})"
     )
+
+
+def budgets_in_words(count: int) -> str:
+    """Return `1 budget` or `12 budgets`."""
+    return f"{format_count(count)} budget{'' if count == 1 else 's'}"
 
 
 def _rounded(count: int) -> int:

@@ -1,0 +1,104 @@
+"""A backend without torch: tokens are characters, and each precision is wrong by a known rule.
+
+Precision `fp16` is always right; `lossy-30` is wrong on the examples whose number is below 30 in a
+thousand; `late-1200` is right only from number 1,200 on. The number is the first one in the prompt.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_quantcheck.core.protocols import BackendSpec
+from pytest_quantcheck.errors import BackendUnavailable
+from pytest_quantcheck.measure.protocols import Weights
+
+SPECS = [BackendSpec(name="fake", target="quantcheck_fake:FakeBackend")]
+LOADS: list[str] = []
+"""Names of variants in the order they were loaded, for tests in one process."""
+RIGHT, WRONG = "right", "wrong"
+PARAMETERS = 1000
+
+
+def number_in(prompt: str) -> int:
+    """Return the first whole number in a prompt."""
+    return int(re.search(r"\d+", prompt)[0])
+
+
+@dataclass
+class FakeModel:
+    """Answers by rule."""
+
+    precision: str
+    device: str = "cpu"
+    compute_dtype: str = "float32"
+    context_tokens: int = 4096
+    prefix_token: int = 0
+    tokenizer: object = "characters"
+    model: object = "rules"
+
+    @property
+    def is_quantized(self) -> bool:
+        return self.precision != "fp16"
+
+    @property
+    def weights(self) -> Weights:
+        left = (("model.layers.0.mlp", PARAMETERS),) if self.precision == "untouched" else ()
+        name = "fp16" if self.precision == "same" else self.precision
+        return Weights(
+            stored_bytes=PARAMETERS * (1 if self.is_quantized else 2),
+            quantized_fraction=1.0 if self.is_quantized and not left else 0.0,
+            left=left,
+            digests=(("model.layers.0.mlp", name),),
+        )
+
+    def is_right(self, prompt: str) -> bool:
+        rule, _, value = self.precision.partition("-")
+        number = number_in(prompt)
+        if rule == "lossy":
+            return number % 1000 >= int(value)
+        if rule == "slow":
+            time.sleep(0.05)
+        return True
+
+    def encode(self, text: str, *, special: bool) -> list[int]:
+        return [self.prefix_token] * special + [ord(char) for char in text]
+
+    def decode(self, tokens: list[int]) -> str:
+        return "".join(chr(token) for token in tokens)
+
+    def score(self, requests: list, advance: object = None) -> list:  # noqa: ARG002
+        return [self._score(request) for request in requests]
+
+    def _score(self, request: object) -> np.ndarray:
+        text = self.decode(request.tokens)
+        n = len(request.tokens) - request.first_target
+        if text.rstrip().endswith((RIGHT, WRONG)):
+            good = text.rstrip().endswith(RIGHT) == self.is_right(text)
+            return np.full(n, -0.1 if good else -2.0, dtype=np.float32)
+        loss = 1.0 if self.is_right(text) else 2.0
+        spread = 0.01 * (number_in(text) % 7) if self.is_quantized else 0.0
+        return np.full(n, -(loss + spread), dtype=np.float32)
+
+    def generate(self, prompts: list, max_new_tokens: int, advance: object = None) -> list:  # noqa: ARG002
+        texts = [RIGHT if self.is_right(self.decode(prompt)) else WRONG for prompt in prompts]
+        return [tuple(ord(char) for char in text)[:max_new_tokens] for text in texts]
+
+    def close(self) -> None:
+        self.model = None
+
+
+class FakeBackend:
+    """Loads rules."""
+
+    def load(self, variant: object, source: object) -> FakeModel:
+        if variant.precision == "absent":
+            raise BackendUnavailable("the package imaginary is missing: pip install imaginary")
+        LOADS.append(variant.name)
+        return FakeModel(variant.precision, device=source.device)
+
+    def estimate_bytes(self, variant: object, source: object) -> int:  # noqa: ARG002
+        return PARAMETERS * 2

@@ -1,0 +1,118 @@
+"""A project with a fake backend, run by pytest inside pytest."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# pytest run inside pytest forgets what it imported: what is imported here stays, once.
+import pytest_quantcheck.plugin.laboratory
+import pytest_quantcheck.plugin.fixtures
+import pytest_quantcheck.plugin.session
+import pytest_quantcheck.plugin.summary  # noqa: F401
+
+pytest_plugins = ("pytester",)
+
+FAKES = Path(__file__).parent.parent / "fakes"
+
+PYPROJECT = """\
+[tool.pytest.ini_options]
+quant_model = "model"
+quant_variants = ["int8", "int4"]
+quant_reference = "fp16"
+quant_device = "cpu"
+{ini}
+
+[tool.quantcheck.variants.fp16]
+backend = "fake"
+precision = "fp16"
+
+[tool.quantcheck.variants.int8]
+backend = "fake"
+precision = "lossy-0"
+
+[tool.quantcheck.variants.int4]
+backend = "fake"
+precision = "lossy-200"
+
+[tool.quantcheck.variants.mild]
+backend = "fake"
+precision = "lossy-12"
+{tables}
+"""
+
+CONFTEST = """\
+import pytest
+import quantcheck_fake
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_quantcheck_backends():
+    return quantcheck_fake.SPECS
+"""
+
+WORKLOADS = """\
+import pytest
+from pytest_quantcheck import Documents, Generation, MultipleChoice
+
+def rows(n, **fields):
+    return [{"id": f"e{i}", **{k: v(i) if callable(v) else v for k, v in fields.items()}}
+            for i in range(n)]
+
+quiz = MultipleChoice.from_examples(
+    rows(1000, context=lambda i: f"question {i}:", choices=[" right", " wrong"], answer=0),
+    name="quiz")
+essay = Generation.from_examples(
+    rows(1000, prompt=lambda i: f"write {i}", answer="right"), name="essay", max_new_tokens=8)
+manual = Documents.from_examples(
+    rows(60, text=lambda i: f"page {i} " + "of the manual " * (5 + i % 4)), name="manual")
+"""
+
+
+class Project:
+    """A user's repository in small."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        (pytester.path / "model").mkdir()
+        self.settings()
+        pytester.makeconftest(CONFTEST)
+
+    def settings(self, ini: str = "", tables: str = "") -> None:
+        """Write pyproject.toml with further settings."""
+        (self.pytester.path / "pyproject.toml").write_text(
+            PYPROJECT.format(ini=ini, tables=tables), encoding="utf-8"
+        )
+
+    def tests(self, source: str, name: str = "test_suite") -> None:
+        """Write a test module after the workloads."""
+        self.pytester.makepyfile(**{name: WORKLOADS + source})
+
+    def run(self, *args: str) -> pytest.RunResult:
+        """Run pytest: in a process of its own where xdist is asked for."""
+        plain = ("-p", "no:randomly", "--import-mode=prepend", *args)
+        if any(arg.startswith(("-n", "--numprocesses")) for arg in args):
+            return self.pytester.runpytest_subprocess(*plain)
+        return self.pytester.runpytest_inprocess(*plain)
+
+    def run_subprocess(self, *args: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess("-p", "no:randomly", *args)
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Return an empty project whose fake backend can be imported, also in workers."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.syspath_prepend(str(FAKES))
+    monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)
+    return Project(pytester)
+
+
+@pytest.fixture(params=[(), ("-n2",)], ids=["plain", "xdist"])
+def how(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """Arguments for a run in one process, and for one with two workers."""
+    return request.param
