@@ -18,7 +18,7 @@ CATALOGUE_SEED = 20_260
 TEST_SEED = 4_711
 FACTS = 75_000
 LOWEST_CENTS, HIGHEST_CENTS = 1_000, 9_999
-TEST_EXAMPLES = {"triage": 1_200, "prices": 1_200, "orders": 1_000, "manual": 1_000}
+TEST_EXAMPLES = {"triage": 1_200, "prices": 3_000, "orders": 1_000, "manual": 1_000}
 
 CONSONANTS = "BCDFGHJKLMNPRSTV"
 CODES = [first + second for first in CONSONANTS for second in CONSONANTS]
@@ -118,6 +118,7 @@ def price_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[dict[
 
 
 def order_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[dict[str, object]]:
+    """Yield sums of two prices that stand in the prompt: a rule, no recall needed."""
     skus = sorted(prices)
     while True:
         one, two = rng.sample(skus, 2)
@@ -126,8 +127,8 @@ def order_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[dict[
         total = prices[one] + prices[two]
         terms = f"{price_text(prices[one])}+{price_text(prices[two])}"
         yield {
-            "prompt": f"Order {sku_text(one)} and {sku_text(two)}: $",
-            "answer": f"{terms}={price_text(total)}",
+            "prompt": f"Order {sku_text(one)} and {sku_text(two)}: ${terms}=",
+            "answer": price_text(total),
             "slice": "under 100" if total < 10_000 else "100 and over",
         }
 
