@@ -1,6 +1,8 @@
+# ruff: noqa: ANN001, ANN201 - tests as a user writes them
 """What the help desk may lose to quantization: budgets set before any quantized run."""
 
 import pytest
+
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 
 triage = MultipleChoice.from_jsonl("../data/triage.jsonl")
