@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import tiny_models
+import torch
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.variant import builtin_variant
@@ -29,6 +30,15 @@ SPECS = {
     name: BackendSpec(name=name, target=f"{BACKENDS}.{name}:{name.capitalize()}Backend")
     for name in ("transformers", "bitsandbytes")
 }
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Keep torch to one thread: tiny tensors only lose by more, most of all on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,7 @@ def test_an_unknown_backend_names_the_known_ones():
 def test_a_backend_whose_package_is_missing_is_unavailable():
     spec = BackendSpec(name="own", target="package_that_is_not_there:create")
     pool = Pool({"own": spec}, ModelSource(model="m", device="cpu"), 0.5)
-    with pytest.raises(BackendUnavailable, match="package_that_is_not_there.*pip install"):
+    with pytest.raises(BackendUnavailable, match=r"package_that_is_not_there.*pip install"):
         pool.get(variant("fp16", backend="own"))
 
 
@@ -326,7 +326,7 @@ def test_a_handle_answers_without_keeping_the_variant():
     assert handle.model == "rules"
     with pytest.raises(MeasurementError, match="loglikelihood: context and continuation take 61"):
         handle.loglikelihood("Q", "a" * 60)
-    with pytest.raises(MeasurementError, match="^prompt 1: a prompt of 51 tokens"):
+    with pytest.raises(MeasurementError, match=r"^prompt 1: a prompt of 51 tokens"):
         handle.generate(["a", "a" * 50], 1)
 
 

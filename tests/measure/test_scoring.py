@@ -245,7 +245,7 @@ def test_logits_that_are_not_finite_name_the_request(load, monkeypatch, value):
     with pytest.raises(NonFiniteLogitsError, match="logits are not finite") as caught:
         under(loaded, None).score(asked)
     assert caught.value.request == 1
-    with pytest.raises(NonFiniteLogitsError, match="LLM.int8 casts"):
+    with pytest.raises(NonFiniteLogitsError, match=r"LLM.int8 casts"):
         under(loaded, None, overflow_note="LLM.int8 casts").score(asked)
 
 
@@ -260,7 +260,7 @@ def test_a_token_the_model_rules_out_has_a_log_likelihood_of_minus_infinity(load
 def test_what_breaks_inside_the_architecture_is_no_regression(load):
     # Mamba reads the weight of its output projection itself, which bitsandbytes has packed.
     asked = [ScoreRequest(tokens=(1, 20, 30, 40), first_target=2)]
-    with pytest.raises(MeasurementError, match="scoring failed inside the model.*no regression"):
+    with pytest.raises(MeasurementError, match=r"scoring failed inside the model.*no regression"):
         load("mamba", "nf4").score(asked)
 
 
@@ -268,9 +268,9 @@ def test_batches_hold_one_length_within_the_limits():
     asked = requests(count=200)
     limits = Limits(batch_tokens=100, logits=3000)
     batches = plan_batches(asked, limits, vocabulary=50)
-    assert sorted(index for batch in batches for unit in batch.units for index in unit.requests) == (
-        list(range(len(asked)))
-    )
+    assert sorted(
+        index for batch in batches for unit in batch.units for index in unit.requests
+    ) == (list(range(len(asked))))
     lengths = [batch.length for batch in batches]
     assert lengths == sorted(lengths, reverse=True)
     for batch in batches:

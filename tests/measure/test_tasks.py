@@ -36,7 +36,6 @@ def choices(*rows, **common):
     return MultipleChoice.from_examples(examples, name="mc")
 
 
-
 def test_the_choice_with_the_largest_log_likelihood_is_the_answer():
     model = FakeModel(nats={"a": -1.0, "b": -2.0, "c": -3.0})
     result = run(choices((["a", "b"], 0), (["b", "c", "a"], 1)), model)
@@ -81,7 +80,7 @@ def test_a_choice_longer_than_the_context_is_an_error():
 
 
 def test_broken_logits_name_the_example():
-    with pytest.raises(MeasurementError, match="^example 2 of mc: the logits are not finite"):
+    with pytest.raises(MeasurementError, match=r"^example 2 of mc: the logits are not finite"):
         run(choices((["a", "b"], 0), (["x", "y"], 0)), FakeModel(broken="y"))
 
 
@@ -185,7 +184,7 @@ def test_a_document_without_tokens_is_an_error(text):
 
 
 def test_broken_logits_name_the_document():
-    with pytest.raises(MeasurementError, match="^example doc1 of docs: the logits"):
+    with pytest.raises(MeasurementError, match=r"^example doc1 of docs: the logits"):
         run(documents("a" * 120, "a" * 60 + "!"), FakeModel(broken="!"))
 
 
@@ -208,13 +207,14 @@ def test_exact_match_compares_stripped_output_with_every_answer():
 def test_a_prompt_without_room_for_its_answer_is_an_error():
     with pytest.raises(MeasurementError) as caught:
         run(generation(prompt="p" * 46))
-    assert "example 1 of gen: a prompt of 47 tokens and max_new_tokens=4 take 51 tokens, and the" in (
-        str(caught.value)
+    assert (
+        "example 1 of gen: a prompt of 47 tokens and max_new_tokens=4 take 51 tokens, and the"
+        in (str(caught.value))
     )
 
 
 def test_broken_logits_name_the_prompt():
-    with pytest.raises(MeasurementError, match="^example 2 of gen: the logits"):
+    with pytest.raises(MeasurementError, match=r"^example 2 of gen: the logits"):
         run(generation(), FakeModel(broken="cd"))
 
 
