@@ -48,7 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     for name, text in OPTIONS.items():
         setting = "quant_" + name.replace("-", "_")
         group.addoption(f"--quant-{name}", dest=setting, default=None, metavar="VALUE", help=text)
-        parser.addini(setting, text, type="args" if name == "variants" else "string", default=None)
+        if name == "variants":
+            parser.addini(setting, text, type="args", default=None)
+        else:
+            parser.addini(setting, text, type="string", default=None)
     for name, text in FLAGS.items():
         setting = "quant_" + name.replace("-", "_")
         group.addoption(

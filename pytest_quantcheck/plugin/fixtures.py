@@ -12,6 +12,7 @@ from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.evaluate import Pair, Side, evaluate, measurement_record
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
+from pytest_quantcheck.workloads.base import Workload
 from pytest_quantcheck.workloads.custom import Scored
 
 if TYPE_CHECKING:
@@ -154,6 +155,11 @@ class Quant:
 
     def _measured(self, workload: WorkloadLike) -> Pair:
         if workload not in self._pairs:
+            if not isinstance(workload, Workload):
+                raise UsageError(
+                    f"workload={workload!r}: expected a workload, such as "
+                    "MultipleChoice.from_jsonl('data/triage.jsonl')"
+                )
             runner = self._laboratory.runner
             reference = runner.measure(self._laboratory.reference, workload)
             variant = runner.measure(self._recipe, workload)

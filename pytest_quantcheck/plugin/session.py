@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.record import ItemRecord
     from pytest_quantcheck.measure.handle import Handle
-    from pytest_quantcheck.plugin.laboratory import Laboratory
     from pytest_quantcheck.plugin.fixtures import Quant
+    from pytest_quantcheck.plugin.laboratory import Laboratory
 
 SESSION = pytest.StashKey["QuantcheckSession"]()
 QUANT = pytest.StashKey["Quant"]()
@@ -185,12 +185,11 @@ class QuantcheckSession:
 
     # Running
 
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Stop a test whose marker came too late, before its fixtures."""
         if (message := item.stash.get(USAGE_ERROR, None)) is not None:
             pytest.fail(message, pytrace=False)
-        yield
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
@@ -224,14 +223,13 @@ class QuantcheckSession:
                 data["usage_error"] = item.stash[USAGE_ERROR]
             if call.when == "call" and RECORD in item.stash:
                 data["item"] = to_builtins(item.stash[RECORD])
-            report.quantcheck = data
+            report.quantcheck = data  # type: ignore[attr-defined]  # travels with the report
         return report
 
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
         """Let go of the measurements a test's fixture holds."""
-        for key in (QUANT, RECORD):
-            if key in item.stash and key is QUANT:
-                del item.stash[key]
+        if QUANT in item.stash:
+            del item.stash[QUANT]
 
     def pytest_unconfigure(self) -> None:
         """Free every model."""

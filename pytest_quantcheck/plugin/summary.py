@@ -35,9 +35,9 @@ class Summary:
         session, settings = self._session, self._session.settings
         variants = ", ".join(dict.fromkeys(plan.variant for plan in planned))
         return (
-            f"quantcheck: {settings.model_name}, {settings.reference} reference, variants {variants}, "
-            f"alpha {settings.alpha:g} over {budgets_in_words(session.n_collected)} "
-            f"(family {session.family_size})"
+            f"quantcheck: {settings.model_name}, {settings.reference} reference, "
+            f"variants {variants}, alpha {settings.alpha:g} over "
+            f"{budgets_in_words(session.n_collected)} (family {session.family_size})"
         )
 
     def pytest_report_teststatus(

@@ -29,11 +29,13 @@ class Line:
 
 def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     """Return the table of checks, at most `width` wide where columns can be given up."""
+    if not checks:
+        return []
     rows = [_check_row(check) for check in checks]
-    columns = list(rows[0]) if rows else []
+    columns = list(rows[0])
     lines = _table(rows, columns)
     for column in _EXPENDABLE:
-        if max((len(line) for line in lines), default=0) <= width:
+        if max(len(line) for line in lines) <= width:
             break
         columns.remove(column)
         lines = _table(rows, columns)

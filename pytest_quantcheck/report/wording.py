@@ -42,6 +42,9 @@ _REASONS = {
     "exact": "compared exactly, no sampling error is involved",
 }
 
+_PLAIN_REASONS = {"shown_within", "shown_over", "exact"}
+"""What PASS and FAIL mean by themselves."""
+
 
 def statistic_name(check: CheckRecord) -> str:
     """Return what was compared with the limit: `accuracy drop`."""
@@ -80,11 +83,10 @@ def limit_with_side(check: CheckRecord) -> str:
 def verdict_with_need(check: CheckRecord) -> str:
     """Return the outcome, and for inconclusive ones what would settle it."""
     outcome = check.outcome.upper()
-    if check.outcome != "inconclusive":
+    if check.reason in _PLAIN_REASONS:
         return outcome
-    if more := more_examples(check):
-        return f"{outcome}  {more}"
-    return f"{outcome}  {check.reason.replace('_', ' ')}"
+    more = more_examples(check) if check.outcome == "inconclusive" else ""
+    return f"{outcome}  {more or check.reason.replace('_', ' ')}"
 
 
 def more_examples(check: CheckRecord) -> str:
@@ -115,5 +117,5 @@ def budgets_in_words(count: int) -> str:
 
 def _rounded(count: int) -> int:
     """Round up to two significant digits: the figure is an estimate."""
-    step = 10 ** max(len(str(count)) - 2, 0)
+    step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

@@ -96,7 +96,7 @@ def test_a_variant_may_have_a_name_of_its_own():
     assert (variant.label, variant.backend) == ("frugal (nf4)", "bitsandbytes")
 
 
-class Colour(str, enum.Enum):
+class Colour(enum.StrEnum):
     RED = "red"
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
-import pytest_quantcheck.plugin.laboratory
-import pytest_quantcheck.plugin.fixtures
-import pytest_quantcheck.plugin.session
-import pytest_quantcheck.plugin.summary  # noqa: F401
+for name in ("fixtures", "laboratory", "session", "summary"):
+    import_module(f"pytest_quantcheck.plugin.{name}")
 
 pytest_plugins = ("pytester",)
 
@@ -105,7 +104,9 @@ class Project:
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
     """Return an empty project whose fake backend can be imported, also in workers."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")])
+    )
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)

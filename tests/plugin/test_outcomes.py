@@ -63,7 +63,7 @@ def test_the_failure_says_what_broke_and_how_to_see_it_again(suite, how):
 
     result.stdout.fnmatch_lines(
         [
-            "FAIL: int4 (lossy-200) on quiz: accuracy drop 20.0 pp [[]*[]] (90 % CI), budget <= 2.0 pp",
+            "FAIL: int4 (lossy-200) on quiz: accuracy drop 20.0 pp *(90 % CI), budget <= 2.0 pp",
             "  shown to be over the limit",
             "  reference fp16*100.0 %, variant 80.0 %, on *",
             "  n = 1,000 examples, 200 lost and 0 gained (800 right and 0 wrong in both)",

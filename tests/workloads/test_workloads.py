@@ -244,7 +244,8 @@ def test_a_wrong_argument_is_refused_at_once(build, message):
         build()
 
 
-def scored(score, examples=("a", {"prompt": "b", "gold": 2, "id": "two"}), bounds=(0, 1)):
+def scored(score, bounds=(0, 1)):
+    examples = ["a", {"prompt": "b", "gold": 2, "id": "two"}]
     return Scored(examples, score=score, name="own", max_new_tokens=4, bounds=bounds)
 
 

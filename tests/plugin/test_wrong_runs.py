@@ -1,0 +1,154 @@
+"""What goes wrong while a suite runs is an error with its reason, and never a verdict."""
+
+import pytest
+
+USAGE = 4
+
+WRONG_RUNS = {
+    "empty workload": (
+        "@pytest.mark.quant_budget(workload=MultipleChoice.from_examples([], name='void'),"
+        " max_flip_rate=0.1)\ndef test_void(quant): ...",
+        "workload void: no examples",
+    ),
+    "absent file": (
+        "@pytest.mark.quant_budget(workload=MultipleChoice.from_jsonl('void.jsonl'),"
+        " max_flip_rate=0.1)\ndef test_void(quant): ...",
+        "void.jsonl: no such file",
+    ),
+    "duplicate ids": (
+        "twice = Generation.from_examples([{'id': 1, 'prompt': str(i), 'answer': 'b'}"
+        " for i in range(2)], name='twice')\n"
+        "@pytest.mark.quant_budget(workload=twice, max_flip_rate=0.1)\n"
+        "def test_twice(quant): ...",
+        "id '1' was already used",
+    ),
+    "nothing measured": (
+        "@pytest.mark.quant_budget(max_flip_rate=0.1)\ndef test_nothing(quant): ...",
+        "names no workload, so the test must measure exactly one; it measured none",
+    ),
+    "two measured": (
+        "@pytest.mark.quant_budget(max_flip_rate=0.1)\ndef test_two(quant):\n"
+        "    quant.measure(quiz); quant.measure(essay)",
+        "must measure exactly one; it measured quiz, essay",
+    ),
+    "measured the wrong thing": (
+        "@pytest.mark.quant_budget(max_perplexity_ratio=1.1)\ndef test_wrong(quant):\n"
+        "    quant.measure(quiz)",
+        "needs perplexity, but workload quiz measures accuracy",
+    ),
+    "a score that is none": (
+        "@pytest.mark.quant_budget(max_score_drop=0.1)\ndef test_score(quant):\n"
+        "    quant.compare(['write 1', 'write 2'], score=lambda out, ex: None)",
+        "the scorer returned None",
+    ),
+    "hardly quantized": (
+        "@pytest.mark.quant_budget('claim', workload=quiz, max_flip_rate=0.1)\n"
+        "def test_claim(quant): ...",
+        "model.layers.0.mlp",
+    ),
+    "identical weights": (
+        "@pytest.mark.quant_budget('same', workload=quiz, max_flip_rate=0.1)\n"
+        "def test_same(quant): ...",
+        "claims quantization, and all of its 1 weights equal the reference's",
+    ),
+}
+TABLES = """
+[tool.quantcheck.variants.claim]
+backend = "fake"
+precision = "untouched"
+
+[tool.quantcheck.variants.same]
+backend = "fake"
+precision = "same"
+"""
+
+
+@pytest.mark.parametrize(("source", "message"), WRONG_RUNS.values(), ids=WRONG_RUNS)
+def test_what_cannot_be_measured_is_an_error_and_no_verdict(project, how, source, message):
+    project.settings(tables=TABLES)
+    project.tests(source)
+
+    result = project.run(*how, "-v")
+
+    assert result.ret in {1, USAGE}
+    result.stdout.fnmatch_lines([f"*not measured: *{message}*"])
+    result.stdout.fnmatch_lines(["quantcheck: no budget was decided"])
+    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+
+
+def test_a_wrong_use_is_not_the_exit_code_of_a_regression(project, how):
+    source, _ = WRONG_RUNS["nothing measured"]
+    project.tests(source)
+
+    assert project.run(*how).ret == USAGE
+
+
+def test_a_marker_added_after_collection_is_an_error(project, how):
+    project.tests("def test_quiz(): ...")
+    with (project.pytester.path / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(
+            "\ndef pytest_collection_modifyitems(items):\n"
+            "    for item in items:\n"
+            "        item.add_marker(pytest.mark.quant_budget(max_flip_rate=0.1))\n"
+        )
+
+    result = project.run(*how)
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*the marker was added or removed after collection*"])
+
+
+def test_a_pinned_family_smaller_than_the_suite_is_an_error(project, how):
+    project.tests(
+        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_accuracy_drop=0.1)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    result = project.run(*how, "--quant-family-size=3")
+
+    assert result.ret == USAGE
+    result.stdout.fnmatch_lines(["*family*3*4*"])
+
+
+def test_two_backends_of_one_name_are_an_error(project):
+    project.tests(
+        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1)\ndef test_quiz(quant): ..."
+    )
+    project.pytester.makeconftest(
+        "import quantcheck_fake\n"
+        "def pytest_quantcheck_backends():\n"
+        "    return quantcheck_fake.SPECS * 2\n"
+    )
+
+    result = project.run()
+
+    assert result.ret == USAGE
+    result.stdout.fnmatch_lines(["*two backends are named 'fake'*"])
+
+
+def test_a_missing_package_skips_and_names_it(project, how):
+    project.settings(tables='[tool.quantcheck.variants.rare]\nbackend = "fake"\nprecision="absent"')
+    project.tests(
+        "@pytest.mark.quant_budget('rare', workload=quiz, max_flip_rate=0.1)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    result = project.run(*how, "-rs")
+
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["quantcheck: no budget was decided", "*pip install imaginary*"])
+
+
+def test_no_gpu_where_one_is_required_fails(project, how):
+    project.settings(ini='quant_device = "auto"')
+    text = (project.pytester.path / "pyproject.toml").read_text(encoding="utf-8")
+    settings = text.replace('quant_device = "cpu"\n', "", 1)
+    (project.pytester.path / "pyproject.toml").write_text(settings, encoding="utf-8")
+    project.tests(
+        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1)\ndef test_quiz(quant): ..."
+    )
+
+    result = project.run(*how, "--quant-require-gpu")
+
+    assert result.ret == USAGE
+    result.stdout.fnmatch_lines(["*GPU*"])
