@@ -12,6 +12,7 @@ import pytest
 # Tests are no package: their own modules are found beside them.
 sys.path.insert(0, str(Path(__file__).parent))
 
+import fake_model
 import tiny_models
 import torch
 
@@ -39,6 +40,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def _no_fakes_loaded() -> None:
+    fake_model.LOADS.clear()
+    fake_model.SIZES.clear()
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pytest_quantcheck.core.protocols import BackendSpec
+from pytest_quantcheck.core.variant import Variant
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, Weights
+from pytest_quantcheck.measure.pool import Pool
+from pytest_quantcheck.measure.protocols import ModelSource, NonFiniteLogitsError, Weights
 
 BOS = 1
 LOADS: list[str] = []
@@ -100,3 +103,28 @@ class FakeBackend:
 
     def estimate_bytes(self, variant, _source):
         return SIZES.get(variant.name, 100)
+
+
+FAKE = {"fake": BackendSpec(name="fake", target="fake_model:FakeBackend")}
+
+
+def variant(precision, *, backend="fake"):
+    return Variant(name=precision, precision=precision, backend=backend)
+
+
+REFERENCE, INT8, INT4, COPIED, HOLLOW, MISSING = (
+    variant(name) for name in ("fp16", "int8", "int4", "copied", "hollow", "missing")
+)
+
+
+def make_pool(free=1000, fraction=0.5):
+    """Return a pool on a device whose free memory shrinks with what is resident."""
+    source = ModelSource(model="/models/desk", device="cpu")
+
+    def free_bytes(device):
+        assert device == "cpu"
+        held = sum(SIZES.get(one.name, 100) for one in pool.resident)
+        return free - held
+
+    pool = Pool(FAKE, source, fraction, free_bytes=free_bytes)
+    return pool

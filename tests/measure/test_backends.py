@@ -8,6 +8,7 @@ import random
 import shutil
 import sys
 import warnings
+import weakref
 from pathlib import Path
 
 import huggingface_hub.utils
@@ -263,3 +264,14 @@ def test_hidden_progress_bars_stay_hidden():
         assert huggingface_hub.utils.are_progress_bars_disabled()
     finally:
         transformers.utils.logging.enable_progress_bar()
+
+
+@pytest.mark.parametrize("variant", ["fp16", "int8", "nf4"])
+def test_a_closed_variant_leaves_memory(folder, specs, variant):
+    pool = Pool(specs, at(folder), 0.9)
+    loaded = pool.get(builtin_variant(variant))
+    loaded.score([ScoreRequest(tokens=(1, 20, 30, 40), first_target=1)])
+    loaded.generate([[1, 20]], 3)
+    weight = weakref.ref(loaded.model.lm_head.weight)
+    pool.close()
+    assert weight() is None  # although `loaded` is still held

@@ -11,46 +11,12 @@ from pathlib import Path
 
 import fake_model
 import pytest
+from fake_model import COPIED, INT8, REFERENCE, make_pool, variant
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
-from pytest_quantcheck.core.protocols import BackendSpec
-from pytest_quantcheck.core.variant import Variant
-from pytest_quantcheck.errors import BackendUnavailable, MeasurementError, UsageError
-from pytest_quantcheck.measure.handle import Handle
-from pytest_quantcheck.measure.pool import Pool
-from pytest_quantcheck.measure.protocols import ModelSource
+from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.workloads.custom import Scored
-
-FAKE = {"fake": BackendSpec(name="fake", target="fake_model:FakeBackend")}
-
-
-def variant(precision, *, backend="fake"):
-    return Variant(name=precision, precision=precision, backend=backend)
-
-
-REFERENCE, INT8, INT4, COPIED, HOLLOW, MISSING = (
-    variant(name) for name in ("fp16", "int8", "int4", "copied", "hollow", "missing")
-)
-
-
-@pytest.fixture(autouse=True)
-def _fresh():
-    fake_model.LOADS.clear()
-    fake_model.SIZES.clear()
-
-
-def make_pool(free=1000, fraction=0.5):
-    """Return a pool on a device whose free memory shrinks with what is resident."""
-    source = ModelSource(model="/models/desk", device="cpu")
-
-    def free_bytes(device):
-        assert device == "cpu"
-        held = sum(fake_model.SIZES.get(one.name, 100) for one in pool.resident)
-        return free - held
-
-    pool = Pool(FAKE, source, fraction, free_bytes=free_bytes)
-    return pool
 
 
 def make_runner(pool=None, **options):
@@ -60,103 +26,6 @@ def make_runner(pool=None, **options):
 def mc(name="mc", choice="b"):
     rows = [{"context": "Q:", "choices": ["a", choice], "answer": 0}]
     return MultipleChoice.from_examples(rows, name=name)
-
-
-def test_a_variant_is_loaded_once_and_kept_while_there_is_room():
-    pool = make_pool()
-    assert pool.resident == ()
-    first = pool.get(REFERENCE)
-    pool.get(INT8)
-    assert pool.get(REFERENCE) is first
-    assert pool.resident == (INT8, REFERENCE)
-    assert fake_model.LOADS == ["fp16", "int8"]
-
-
-def test_the_least_recently_used_variant_is_evicted():
-    fake_model.SIZES.update({"fp16": 200, "int8": 200, "int4": 200})
-    pool = make_pool()
-    reference, int8 = pool.get(REFERENCE), pool.get(INT8)
-    pool.get(REFERENCE)
-    pool.get(INT4)
-    assert pool.resident == (REFERENCE, INT4)
-    assert (reference.closed, int8.closed) == (0, 1)
-
-
-def test_a_variant_too_large_for_its_share_stands_alone():
-    fake_model.SIZES["int8"] = 5000
-    pool = make_pool()
-    pool.get(REFERENCE)
-    pool.get(INT8)
-    assert pool.resident == (INT8,)
-
-
-def test_a_pinned_variant_stays_until_the_pool_is_closed():
-    fake_model.SIZES.update({"fp16": 400, "int8": 400})
-    pool = make_pool()
-    pinned = pool.pin(REFERENCE)
-    pool.get(INT8)
-    assert pool.resident == (REFERENCE, INT8)
-    pool.close()
-    assert pool.resident == ()
-    assert pinned.closed == 1
-
-
-def test_whether_two_fit_counts_what_is_pinned():
-    fake_model.SIZES.update({"fp16": 200, "int8": 200, "int4": 100})
-    pool = make_pool()
-    assert pool.fits_both(REFERENCE, INT8)
-    pool.pin(INT4)
-    assert pool.fits_both(INT4, REFERENCE)
-    fake_model.SIZES["int4"] = 200
-    crowded = make_pool()
-    crowded.pin(INT4)
-    assert not crowded.fits_both(REFERENCE, INT8)
-
-
-def test_nothing_but_the_pool_keeps_a_variant_alive():
-    pool = make_pool()
-    alive = weakref.ref(pool.get(REFERENCE))
-    handle = Handle(REFERENCE, pool)
-    assert handle.generate("ab", 2) == "ba"
-    pool.close()
-    gc.collect()
-    assert alive() is None
-    assert handle.generate("ab", 2) == "ba"
-
-
-def test_weights_are_known_after_eviction():
-    pool = make_pool()
-    assert pool.weights(REFERENCE).stored_bytes == 1000
-    pool.close()
-    assert pool.weights(REFERENCE).stored_bytes == 1000
-    assert fake_model.LOADS == ["fp16"]
-
-
-def test_a_load_that_failed_is_not_tried_again():
-    pool = make_pool()
-    for _ in range(2):
-        with pytest.raises(UsageError, match="no such model"):
-            pool.get(MISSING)
-    assert fake_model.LOADS == ["missing"]
-
-
-def test_a_variant_that_is_not_quantized_is_refused_and_freed():
-    pool = make_pool()
-    with pytest.raises(UsageError, match="hollow is not quantized enough"):
-        Handle(HOLLOW, pool).generate("ab")
-    assert pool.resident == ()
-
-
-def test_an_unknown_backend_names_the_known_ones():
-    with pytest.raises(UsageError, match="unknown backend 'gguf'; known: fake"):
-        make_pool().get(variant("q4", backend="gguf"))
-
-
-def test_a_backend_whose_package_is_missing_is_unavailable():
-    spec = BackendSpec(name="own", target="package_that_is_not_there:create")
-    pool = Pool({"own": spec}, ModelSource(model="m", device="cpu"), 0.5)
-    with pytest.raises(BackendUnavailable, match=r"package_that_is_not_there.*pip install"):
-        pool.get(variant("fp16", backend="own"))
 
 
 def test_a_measurement_holds_scores_and_where_they_are_from():
@@ -353,7 +222,7 @@ print(sorted({"torch", "transformers", "bitsandbytes"} & set(sys.modules)))
 """
     here = Path(__file__)
     paths = (str(here.parent), str(here.parents[2]))
-    found = subprocess.run(  # noqa: S603 - our own interpreter
+    found = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}\n{code}"],
         capture_output=True,
         text=True,
