@@ -1,0 +1,223 @@
+"""Compare quantcheck's scores with a plain transformers loop, variant by variant, on one machine.
+
+usage: parity.py --model FOLDER --data FOLDER [--plain N] [--device cuda] [--out FILE.json]
+
+DATA holds hellaswag.jsonl, arc_easy.jsonl, boolq.jsonl (`id context choices gold`) and
+wikitext-2.raw.txt, where a line ` = Title = ` starts an article. The plain loop scores one
+sequence at a time, without padding, on N examples of each workload.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import re
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from pytest_quantcheck import Documents, MultipleChoice
+from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.device import choose_device
+from pytest_quantcheck.measure.pool import Pool
+from pytest_quantcheck.measure.protocols import ModelSource
+from pytest_quantcheck.measure.runner import Runner
+from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
+from pytest_quantcheck.stats.scores import metric_level
+
+VARIANTS = ("fp16", "int8", "nf4", "fp4")
+CHOICES = ("hellaswag", "arc_easy", "boolq")
+N_ARTICLES = 40
+ARTICLE_TOKENS = 2048
+_TITLE = re.compile(r"^ = [^=].*[^=] = *$", re.MULTILINE)
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One variant on one workload."""
+
+    variant: str
+    workload: str
+    n: int
+    levels: dict[str, float]
+    losses: int = 0
+    gains: int = 0
+    seconds: float = 0.0
+    weight_mib: float = 0.0
+    compared: int = 0
+    agreeing: int = 0
+    widest_disagreement_nats: float = 0.0
+    largest_difference_nats: float = 0.0
+    plain_seconds_per_example: float = 0.0
+    seconds_per_example: float = 0.0
+    plain_perplexity: float | None = None
+
+
+def articles(text: str) -> list[str]:
+    """Return the articles of a WikiText file."""
+    starts = [match.start() for match in _TITLE.finditer(text)]
+    ends = [*starts[1:], len(text)]
+    return [text[start:end] for start, end in zip(starts, ends, strict=True)]
+
+
+def make_workloads(data: Path, tokenizer: Any) -> dict[str, Any]:  # noqa: ANN401 - tokenizers share no type
+    """Return every workload by name; the articles whole, and the first ones cut."""
+    made: dict[str, Any] = {
+        name: MultipleChoice.from_jsonl(
+            (data / f"{name}.jsonl").resolve(), fields={"answer": "gold"}
+        )
+        for name in CHOICES
+    }
+    texts = articles((data / "wikitext-2.raw.txt").read_text(encoding="utf-8"))
+    made["wikitext"] = Documents.from_examples([{"text": text} for text in texts], name="wikitext")
+    cut = [
+        tokenizer.decode(tokenizer(text)["input_ids"][: ARTICLE_TOKENS - 1])
+        for text in texts[:N_ARTICLES]
+    ]
+    made["wikitext-cut"] = Documents.from_examples(
+        [{"text": text} for text in cut], name="wikitext-cut"
+    )
+    return made
+
+
+class Plain:
+    """A variant loaded and scored as a short script would."""
+
+    def __init__(self, folder: str, variant: str, device: str) -> None:
+        is_cuda = device.startswith("cuda")
+        dtype = torch.float16 if is_cuda else torch.float32
+        options: dict[str, Any] = {}
+        if variant == "int8":
+            options["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
+        elif variant != "fp16":
+            options["quantization_config"] = transformers.BitsAndBytesConfig(
+                load_in_4bit=True, bnb_4bit_quant_type=variant, bnb_4bit_compute_dtype=dtype
+            )
+        self.model = transformers.AutoModelForCausalLM.from_pretrained(
+            folder, dtype=dtype, device_map={"": device}, **options
+        ).eval()
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.device = device
+
+    @torch.inference_mode()
+    def loglikelihoods(self, tokens: list[int], first: int) -> torch.Tensor:
+        """Return the log-likelihood of each token from index `first` on."""
+        ids = torch.tensor([tokens], device=self.device)
+        logits = self.model(ids).logits[0, first - 1 : -1].float()
+        picked = logits.log_softmax(-1).gather(1, ids[0, first:, None])
+        return picked[:, 0].double().cpu()
+
+    def choice(self, context: str, choice: str) -> float:
+        """Return the log-likelihood of a choice after its context."""
+        whole = self.tokenizer(context + choice)["input_ids"]
+        first = len(self.tokenizer(context)["input_ids"])
+        return float(self.loglikelihoods(whole, first).sum())
+
+
+def compare_choices(plain: Plain, measured: Any, row: Row, n_plain: int) -> None:  # noqa: ANN401
+    """Fill `row` with how far the plain loop agrees on some examples."""
+    step = max(1, len(measured.examples) // n_plain)
+    started = time.perf_counter()
+    for position in range(0, len(measured.examples), step):
+        example, output = measured.examples[position], measured.outputs[position]
+        nats = [plain.choice(example.item.context, choice) for choice in example.item.choices]
+        chosen = example.item.choices[max(range(len(nats)), key=nats.__getitem__)]
+        answer = example.item.answer
+        margin = nats[answer] - max(value for i, value in enumerate(nats) if i != answer)
+        row.compared += 1
+        row.largest_difference_nats = max(row.largest_difference_nats, abs(margin - output.margin))
+        if chosen == output.text:
+            row.agreeing += 1
+        else:
+            first, second = sorted(nats, reverse=True)[:2]
+            row.widest_disagreement_nats = max(row.widest_disagreement_nats, first - second)
+    row.plain_seconds_per_example = (time.perf_counter() - started) / row.compared
+
+
+def compare_documents(plain: Plain, measured: Any, row: Row, prefix: int) -> None:  # noqa: ANN401
+    """Fill `row` with the plain loop's perplexity of the cut articles."""
+    total, count = 0.0, 0
+    started = time.perf_counter()
+    for example in measured.examples:
+        tokens = [
+            prefix,
+            *plain.tokenizer(example.item.text, add_special_tokens=False)["input_ids"],
+        ]
+        found = plain.loglikelihoods(tokens, 1)
+        total, count = total - float(found.sum()), count + len(found)
+    row.plain_perplexity = math.exp(total / count)
+    row.plain_seconds_per_example = (time.perf_counter() - started) / len(measured.examples)
+
+
+def run(arguments: argparse.Namespace) -> list[Row]:
+    """Measure everything and return the rows."""
+    device = choose_device(arguments.device)
+    source = ModelSource(model=str(arguments.model.resolve()), device=device.device)
+    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    reference = builtin_variant("fp16")
+    runner = Runner(pool, reference=reference, max_examples=arguments.limit)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
+    made = make_workloads(arguments.data, tokenizer)
+    rows = []
+    for name in VARIANTS:
+        variant = builtin_variant(name)
+        plain = Plain(str(arguments.model), name, device.device)
+        for workload in made.values():
+            row, measured = measure(runner, variant, workload, reference)
+            if workload.name in CHOICES:
+                compare_choices(plain, measured, row, arguments.plain)
+            elif workload.name == "wikitext-cut":
+                compare_documents(plain, measured, row, pool.get(variant).prefix_token)
+            rows.append(row)
+            print(json.dumps(asdict(row)), flush=True)
+        del plain
+    return rows
+
+
+def measure(runner: Runner, variant: Any, workload: Any, reference: Any) -> tuple[Row, Any]:  # noqa: ANN401
+    """Return one row without the comparison, and the measurement behind it."""
+    before = runner.measure(reference, workload)
+    measured = runner.measure(variant, workload)
+    row = Row(
+        variant=variant.name,
+        workload=workload.name,
+        n=len(measured.examples),
+        levels={name: metric_level(scores) for name, scores in measured.scores.items()},
+        seconds=measured.seconds,
+        seconds_per_example=measured.seconds / len(measured.examples),
+        weight_mib=runner.weights(variant).stored_bytes / 2**20,
+    )
+    if "accuracy_norm" in measured.scores:
+        change = before.scores["accuracy_norm"].values - measured.scores["accuracy_norm"].values
+        row.losses, row.gains = int((change > 0).sum()), int((change < 0).sum())
+    return row, measured
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--plain", type=int, default=400)
+    parser.add_argument("--limit", type=int)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    rows = run(arguments)
+    about = {
+        "device": choose_device(arguments.device).name,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "rows": [asdict(row) for row in rows],
+    }
+    if arguments.out:
+        arguments.out.write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
