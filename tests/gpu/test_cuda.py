@@ -179,3 +179,13 @@ def test_the_example_says_the_same_on_gpu_and_cpu(tmp_path):
     }
     assert verdicts["cuda"] == verdicts["cpu"]
     assert bytes_of["cuda"] == bytes_of["cpu"]
+
+
+def test_int8_scores_do_not_depend_on_the_batch(checkpoint, pool):
+    loaded = pool(checkpoint("llama_outliers")).get(builtin_variant("int8"))
+    together = loaded.score(requests())
+
+    alone = [loaded.score([request])[0] for request in requests()]
+
+    worst = max(np.abs(a - b).max() for a, b in zip(together, alone, strict=True))
+    assert worst < 0.02

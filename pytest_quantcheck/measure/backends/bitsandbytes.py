@@ -15,6 +15,7 @@ from pytest_quantcheck.measure.backends.loading import (
 )
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
 from pytest_quantcheck.measure.engine.weights import end_tensors, matches, read_weights
 from pytest_quantcheck.measure.reference import native_precision
 
@@ -71,6 +72,8 @@ class BitsandbytesBackend:
         )
         if source.device == "cpu":
             _compute_in_float32(opened.model)
+        if is_int8:
+            separate_sequences(opened.model)
         return CausalModel(
             Loaded(
                 model=opened.model,
