@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord, RunRecord
 
-_EXPENDABLE = ("reference", "variant ", "n", "metric")
+_EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
+_LEVELS = {"variant_level", "reference_level"}
+"""Statistics of one model alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,9 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     """Return the table of checks, at most `width` wide where columns can be given up."""
     if not checks:
         return []
-    rows = [_check_row(check) for check in checks]
+    is_level = any(check.statistic in _LEVELS for check in checks)
+    measured = f"{'estimate' if is_level else 'degradation'} [{_percent(checks[0])} % CI]"
+    rows = [_check_row(check, measured) for check in checks]
     columns = list(rows[0])
     lines = _table(rows, columns)
     for column in _EXPENDABLE:
@@ -66,18 +70,22 @@ def variant_table(run: RunRecord) -> list[Line]:
     return [Line(text=text) for text in _table(list(rows.values()), columns)]
 
 
-def _check_row(check: CheckRecord) -> dict[str, str]:
-    percent = f"{100 * check.confidence_level:g}"
+def _percent(check: CheckRecord) -> str:
+    return f"{100 * check.confidence_level:.10g}"
+
+
+def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:
     return {
         "workload": check.workload or "(weights)",
         "variant": check.variant_label,
         "metric": _metric(check),
         "reference": wording.level(check, check.reference_level),
         "variant ": wording.level(check, check.variant_level),
-        f"degradation [{percent} % CI]": wording.value_with_interval(check),
+        measured: wording.value_with_interval(check),
         "budget": wording.limit_with_side(check),
         "n": format_count(check.n) if check.n else "-",
-        "verdict": wording.verdict_with_need(check),
+        "verdict": check.outcome.upper(),
+        "": wording.remark(check),
     }
 
 

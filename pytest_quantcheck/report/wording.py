@@ -80,13 +80,12 @@ def limit_with_side(check: CheckRecord) -> str:
     return f"{sign} {format_limit(check.limit, Unit(check.unit))}"
 
 
-def verdict_with_need(check: CheckRecord) -> str:
-    """Return the outcome, and for inconclusive ones what would settle it."""
-    outcome = check.outcome.upper()
+def remark(check: CheckRecord) -> str:
+    """Return what stands behind the outcome: what would settle it, or why it is special."""
     if check.reason in _PLAIN_REASONS:
-        return outcome
+        return ""
     more = more_examples(check) if check.outcome == "inconclusive" else ""
-    return f"{outcome}  {more or check.reason.replace('_', ' ')}"
+    return more or check.reason.replace("_", " ")
 
 
 def more_examples(check: CheckRecord) -> str:

@@ -239,10 +239,10 @@ def test_ctrl_c_keeps_what_was_finished(project):
     project.tests(
         "@pytest.mark.quant_budget('int4', workload=quiz, max_accuracy_drop=0.02)\n"
         "def test_first(quant): ...\n"
-        "class Pressed:\n"
-        "    name, metrics = 'pressed', ('accuracy',)\n"
+        "class Pressed(MultipleChoice):\n"
         "    def examples(self, **_): raise KeyboardInterrupt\n"
-        "@pytest.mark.quant_budget('stuck', workload=Pressed(), max_accuracy_drop=0.02)\n"
+        "pressed = Pressed.from_examples([], name='pressed')\n"
+        "@pytest.mark.quant_budget('stuck', workload=pressed, max_accuracy_drop=0.02)\n"
         "def test_second(quant): ...\n"
     )
 
