@@ -1,10 +1,11 @@
 """Compare quantcheck's scores with a plain transformers loop, variant by variant, on one machine.
 
-usage: parity.py --model FOLDER --data FOLDER [--plain N] [--device cuda] [--out FILE.json]
+usage: parity.py --model FOLDER --data FOLDER [--variants fp16,int8,nf4,fp4]
+                 [--plain fp16=250,int8=60,…] [--limit N] [--device cuda] [--out FILE.json]
 
 DATA holds hellaswag.jsonl, arc_easy.jsonl, boolq.jsonl (`id context choices gold`) and
 wikitext-2.raw.txt, where a line ` = Title = ` starts an article. The plain loop scores one
-sequence at a time, without padding, on N examples of each workload.
+sequence at a time, without padding, on so many examples of each workload.
 """
 
 from __future__ import annotations
@@ -164,14 +165,16 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
     made = make_workloads(arguments.data, tokenizer)
     rows = []
-    for name in VARIANTS:
+    n_plain = dict(pair.split("=") for pair in arguments.plain.split(",") if pair)
+    for name in arguments.variants.split(","):
         variant = builtin_variant(name)
-        plain = Plain(str(arguments.model), name, device.device)
+        n = int(n_plain.get(name, 0))
+        plain = Plain(str(arguments.model), name, device.device) if n else None
         for workload in made.values():
             row, measured = measure(runner, variant, workload, reference)
-            if workload.name in CHOICES:
-                compare_choices(plain, measured, row, arguments.plain)
-            elif workload.name == "wikitext-cut":
+            if plain and workload.name in CHOICES:
+                compare_choices(plain, measured, row, n)
+            elif plain and workload.name == "wikitext-cut":
                 compare_documents(plain, measured, row, pool.get(variant).prefix_token)
             rows.append(row)
             print(json.dumps(asdict(row)), flush=True)
@@ -203,7 +206,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--plain", type=int, default=400)
+    parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--plain", default="fp16=250,int8=60,nf4=100,fp4=100")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path)
