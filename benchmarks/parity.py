@@ -107,9 +107,13 @@ class Plain:
 
     @torch.inference_mode()
     def loglikelihoods(self, tokens: list[int], first: int) -> torch.Tensor:
-        """Return the log-likelihood of each token from index `first` on."""
+        """Return the log-likelihood of each token from index `first` on.
+
+        The last token is no input, as in lm-evaluation-harness: under LLM.int8 an outlier in its
+        row would change the scores of the tokens before it.
+        """
         ids = torch.tensor([tokens], device=self.device)
-        logits = self.model(ids).logits[0, first - 1 : -1].float()
+        logits = self.model(ids[:, :-1]).logits[0, first - 1 :].float()
         picked = logits.log_softmax(-1).gather(1, ids[0, first:, None])
         return picked[:, 0].double().cpu()
 
