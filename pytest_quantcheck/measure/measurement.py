@@ -57,5 +57,7 @@ class Measurement:
     """Tokens scored or generated."""
     seconds: float
     """Wall-clock time without loading."""
+    compute_dtype: str
+    """What the arithmetic was done in: `float16`."""
     first_token_ids: tuple[int, ...]
     """What the model was given for the first example."""

@@ -185,5 +185,6 @@ class Runner:
             outputs=result.outputs,
             tokens=result.tokens,
             seconds=self._clock() - started,
+            compute_dtype=loaded.compute_dtype,
             first_token_ids=result.first_token_ids,
         )
