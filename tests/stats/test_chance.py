@@ -22,7 +22,7 @@ def test_the_exact_binomial_test_draws_the_line(n_right, at_chance):
     # P(Bin(100, 1/2) >= 58) = .0666, P(Bin(100, 1/2) >= 59) = .0443
     assert is_at_chance(right(n_right, 100), 0.5) is at_chance
     pvalue = stats.binomtest(max(n_right, 1), 100, 0.5, alternative="greater").pvalue
-    assert (pvalue > 0.05) is at_chance
+    assert bool(pvalue > 0.05) is at_chance
 
 
 def test_where_nothing_can_be_guessed_one_right_answer_is_knowledge():
