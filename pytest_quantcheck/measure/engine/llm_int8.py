@@ -22,11 +22,12 @@ def separate_sequences(model: PreTrainedModel) -> None:
     the outlier columns of a sequence are those of its own rows, as when it is scored alone; the
     arithmetic is that of bitsandbytes, by its own kernels.
     """
-    import bitsandbytes
+    from bitsandbytes.nn.modules import Linear8bitLt
 
-    for module in model.modules():
-        if isinstance(module, bitsandbytes.nn.Linear8bitLt):
-            module.forward = MethodType(_forward, module)
+    layer: Any  # bitsandbytes has no types
+    for layer in model.modules():
+        if isinstance(layer, Linear8bitLt):
+            layer.forward = MethodType(_forward, layer)
 
 
 def _forward(layer: Any, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
