@@ -24,10 +24,9 @@ def separate_sequences(model: PreTrainedModel) -> None:
     """
     from bitsandbytes.nn.modules import Linear8bitLt
 
-    layer: Any  # bitsandbytes has no types
-    for layer in model.modules():
-        if isinstance(layer, Linear8bitLt):
-            layer.forward = MethodType(_forward, layer)
+    for module in model.modules():
+        if isinstance(module, Linear8bitLt):
+            module.__dict__["forward"] = MethodType(_forward, module)
 
 
 def _forward(layer: Any, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
