@@ -1,0 +1,117 @@
+"""Tables are functions of records: known data, known text."""
+
+from dataclasses import replace
+
+import pytest
+from known_records import CHECK, MEASURED, run
+
+from pytest_quantcheck.report.table import check_table, variant_table
+from pytest_quantcheck.report.terminal import render_summary
+
+
+def test_the_table_shows_each_number_with_its_unit():
+    header, row = (line.text for line in check_table([CHECK], width=200))
+
+    assert header.split("  ")[0] == " workload"
+    assert "degradation [90 % CI]" in header
+    assert [cell.strip() for cell in row.split("  ") if cell.strip()] == [
+        "triage",
+        "int4 (nf4)",
+        "accuracy",
+        "91.2 %",
+        "88.9 %",
+        "2.3 pp [1.5, 3.2]",
+        "<= 3.0 pp",
+        "1,200",
+        "INCONCLUSIVE",
+        "~2,900 more examples",
+    ]
+
+
+@pytest.mark.parametrize("width", [200, 120, 100, 80])
+def test_the_table_gives_up_columns_before_it_wraps(width):
+    lines = [line.text for line in check_table([CHECK], width=width)]
+
+    assert max(map(len, lines)) <= max(width, 84)
+    assert all("INCONCLUSIVE" in line or "verdict" in line for line in lines)
+
+
+def test_a_line_carries_the_outcome_that_colours_it():
+    lines = check_table([CHECK, replace(CHECK, outcome="fail")], width=200)
+
+    assert [line.outcome for line in lines] == [None, "inconclusive", "fail"]
+
+
+def test_weights_are_a_row_of_their_own_kind():
+    weights = replace(
+        CHECK,
+        workload="",
+        metric="weight_memory",
+        statistic="weight_ratio",
+        unit="ratio",
+        level_unit="bytes",
+        reference_level=16_000_000_000.0,
+        variant_level=4_600_000_000.0,
+        value=0.2875,
+        low=0.2875,
+        high=0.2875,
+        limit=0.45,
+        n=0,
+        outcome="pass",
+        reason="exact",
+        needed_n=None,
+        counts={},
+    )
+
+    _, row = (line.text for line in check_table([weights], width=200))
+
+    assert " ".join(row.split()) == (
+        "(weights) int4 (nf4) weight_memory 14.9 GiB 4.3 GiB 0.287 <= 0.45 - PASS"
+    )
+
+
+@pytest.mark.parametrize(
+    ("statistic", "shown"),
+    [("flips", "accuracy flips"), ("harmful_flips", "accuracy harmful flips"),
+     ("reference_level", "reference accuracy"), ("variant_level", "accuracy")],
+)  # fmt: skip
+def test_the_metric_column_names_the_statistic(statistic, shown):
+    _, row = (line.text for line in check_table([replace(CHECK, statistic=statistic)], width=200))
+
+    assert f"  {shown}  " in row
+
+
+def test_the_second_table_has_a_row_for_each_variant():
+    quantized = replace(
+        MEASURED, variant="int4", variant_label="int4 (nf4)", level=0.889,
+        weight_bytes=4_000_000_000, is_reference=False,
+    )  # fmt: skip
+    manual = replace(
+        MEASURED, workload="manual", metric="perplexity", level=8.412, level_unit="perplexity"
+    )
+
+    lines = [" ".join(line.text.split()) for line in variant_table(run(
+        CHECK, measurements=[quantized, MEASURED, manual]))]  # fmt: skip
+
+    assert lines == [
+        "variant weights ratio triage manual PPL",
+        "fp16 14.9 GiB 1.00 91.2 % 8.41",
+        "int4 (nf4) 3.7 GiB 0.25 88.9 % -",
+    ]
+
+
+def test_without_a_reference_there_is_no_ratio():
+    lines = variant_table(run(measurements=[replace(MEASURED, is_reference=False)]))
+
+    assert " ".join(lines[1].text.split()) == "fp16 14.9 GiB - 91.2 %"
+
+
+def test_a_run_of_nothing_has_no_tables():
+    assert render_summary(run(measurements=()), width=100) == []
+    assert variant_table(run(measurements=())) == []
+
+
+def test_warnings_close_the_summary():
+    lines = render_summary(run(CHECK, warnings=["fp16 was loaded by 2 workers"]), width=200)
+
+    assert lines[-1].text == " warning: fp16 was loaded by 2 workers"

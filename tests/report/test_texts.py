@@ -1,0 +1,113 @@
+"""Failure texts, headlines and JSON are functions of records."""
+
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from known_records import CHECK, ENVIRONMENT, FLIP, SCHEMA_VERSION, run
+
+from pytest_quantcheck.report.failure import render_failure
+from pytest_quantcheck.report.json import render_json
+from pytest_quantcheck.report.terminal import render_counts
+from pytest_quantcheck.report.wording import headline, more_examples, remark
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({"outcome": "pass", "reason": "shown_within"}, ""),
+        ({"outcome": "pass", "reason": "identical_scores"}, "identical scores"),
+        ({"outcome": "fail", "reason": "non_finite"}, "non finite"),
+        ({"needed_n": None}, "not enough evidence"),
+        ({"needed_n": 1200}, "not enough evidence"),
+        ({"needed_n": 1201}, "~1 more examples"),
+        ({"needed_n": 2300, "metric": "perplexity"}, "~1,100 more documents"),
+        ({"reason": "zero_limit", "needed_n": None}, "zero limit"),
+    ],
+)
+def test_an_outcome_says_what_would_settle_it_or_why(change, shown):
+    assert remark(replace(CHECK, **change)) == shown
+
+
+def test_counts_are_rounded_up_to_two_digits():
+    assert more_examples(replace(CHECK, needed_n=1200 + 12_341)) == "~13,000 more examples"
+
+
+def test_the_headline_names_what_was_tested_on_what():
+    assert headline(ENVIRONMENT) == (
+        "quantcheck · models/helpdesk · fp16 reference · NVIDIA H100 · "
+        "alpha 0.05 over 12 budgets (family 20)"
+    )
+
+
+def test_a_failure_reads_from_the_verdict_down():
+    failed = replace(CHECK, outcome="fail", reason="shown_over", needed_n=None, p_fail=1.2e-5)
+
+    text = render_failure(failed, ENVIRONMENT, reproduce="pytest 'test_a.py::test_triage[int4]'")
+
+    assert text == (
+        "FAIL: int4 (nf4) on triage: accuracy drop 2.3 pp [1.5, 3.2] (90 % CI), budget <= 3.0 pp\n"
+        "  shown to be over the limit\n"
+        "  reference fp16 91.2 %, variant 88.9 %, on NVIDIA H100\n"
+        "  n = 1,200 examples, 40 lost and 12 gained (1054 right and 94 wrong in both)\n"
+        "  exact unconditional test, p = 1.2e-05 against 0.0025 for FAIL\n"
+        "  changed most:\n"
+        "    e17 [billing]: Which queue? My card was charged twice.\n"
+        '      reference margin +1.25 nats "billing"\n'
+        '      variant   margin -0.50 nats "returns"\n'
+        '      expected  "billing"\n'
+        "  reproduce: pytest 'test_a.py::test_triage[int4]'"
+    )
+
+
+def test_an_inconclusive_text_says_how_many_more():
+    text = render_failure(
+        replace(CHECK, n_clusters=240, note="one shop has half of them"),
+        ENVIRONMENT,
+        reproduce="pytest",
+    )
+
+    assert "  the examples show neither side of the limit; one shop has half of them\n" in text
+    assert "n = 1,200 examples in 240 clusters, 40 lost" in text
+    assert "  would settle it: ~2,900 more examples (80 % chance at this estimate)\n" in text
+
+
+def test_documents_and_scores_are_shown_in_their_own_terms():
+    document = replace(FLIP, expected="", reference_value=2.0, variant_value=2.5)
+    score = replace(document, reference_margin=None, variant_margin=None)
+
+    text = render_failure(replace(CHECK, worst=[document, score]), ENVIRONMENT, reproduce="x")
+
+    assert "      reference 2.000 nats per token" in text
+    assert '      variant   score 2.5 "returns"' in text
+    assert "expected" not in text
+
+
+def test_text_from_models_cannot_drive_the_terminal():
+    nasty = replace(FLIP, prompt="\x1b[31mred\x1b[0m", variant_output="\x07\u202eabc" + "x" * 9999)
+
+    text = render_failure(replace(CHECK, worst=[nasty]), ENVIRONMENT, reproduce="pytest")
+
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "\u202e" not in text
+    assert "\\x1b[31mred" in text
+    assert max(map(len, text.splitlines())) < 200
+
+
+def test_json_is_strict_and_complete():
+    text = render_json(run(replace(CHECK, high=math.inf, low=-math.inf, value=math.nan)))
+
+    data = json.loads(text, parse_constant=pytest.fail)
+    assert data["schema_version"] == SCHEMA_VERSION
+    assert (data["checks"][0]["low"], data["checks"][0]["high"]) == ("-inf", "inf")
+    assert data["checks"][0]["value"] == "nan"
+    assert data["checks"][0]["worst"][0]["example"] == "e17"
+    assert data["measurements"][0]["first_token_ids"] == [1, 2, 3]
+
+
+def test_counts_name_every_outcome():
+    assert render_counts(["inconclusive"]) == (
+        "quantcheck: 1 budget decided: 0 pass, 0 fail, 1 inconclusive"
+    )
