@@ -159,8 +159,8 @@ def compare_documents(plain: Plain, measured: Any, row: Row, prefix: int) -> Non
     row.plain_seconds_per_example = (time.perf_counter() - started) / len(measured.examples)
 
 
-def run(arguments: argparse.Namespace) -> list[Row]:
-    """Measure everything and return the rows."""
+def run(arguments: argparse.Namespace) -> None:
+    """Measure everything, and write each row as it comes."""
     device = choose_device(arguments.device)
     source = ModelSource(model=str(arguments.model.resolve()), device=device.device)
     pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
@@ -168,7 +168,7 @@ def run(arguments: argparse.Namespace) -> list[Row]:
     runner = Runner(pool, reference=reference, max_examples=arguments.limit)
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
     made = make_workloads(arguments.data, tokenizer)
-    rows = []
+    rows: list[Row] = []
     n_plain = dict(pair.split("=") for pair in arguments.plain.split(",") if pair)
     for name in arguments.variants.split(","):
         variant = builtin_variant(name)
@@ -182,8 +182,20 @@ def run(arguments: argparse.Namespace) -> list[Row]:
                 compare_documents(plain, measured, row, pool.get(variant).prefix_token)
             rows.append(row)
             print(json.dumps(asdict(row)), flush=True)
+            write(rows, arguments.out, device.name)
         del plain
-    return rows
+
+
+def write(rows: list[Row], out: Path | None, device: str) -> None:
+    """Keep what is known so far: a run that is cut short loses nothing."""
+    about = {
+        "device": device,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "rows": [asdict(row) for row in rows],
+    }
+    if out:
+        out.write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def measure(runner: Runner, variant: Any, workload: Any, reference: Any) -> tuple[Row, Any]:  # noqa: ANN401
@@ -215,16 +227,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path)
-    arguments = parser.parse_args()
-    rows = run(arguments)
-    about = {
-        "device": choose_device(arguments.device).name,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
-        "rows": [asdict(row) for row in rows],
-    }
-    if arguments.out:
-        arguments.out.write_text(json.dumps(about, indent=1), encoding="utf-8")
+    run(parser.parse_args())
 
 
 if __name__ == "__main__":
