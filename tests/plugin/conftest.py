@@ -13,7 +13,6 @@ import pytest
 for name in ("fixtures", "laboratory", "session", "summary"):
     import_module(f"pytest_quantcheck.plugin.{name}")
 
-pytest_plugins = ("pytester",)
 
 FAKES = Path(__file__).parent.parent / "fakes"
 
