@@ -48,14 +48,16 @@ class Workload(Generic[ItemT_co]):
     """Fields of a row that make the item."""
 
     def __init__(self, source: Source, *, name: str, max_examples: int | None = None) -> None:
-        if not name or not isinstance(name, str):
-            raise UsageError(f"workload name: found {name!r}, expected a non-empty string")
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise UsageError(
+                f"workload name: found {name!r}, expected a non-empty string on one line"
+            )
         if max_examples is not None and (type(max_examples) is not int or max_examples < 1):
             raise UsageError(
                 f"limit={max_examples!r} of workload {name}: expected a whole number of "
                 "examples, at least 1"
             )
-        self.name = name
+        self.name = str.__str__(name)  # an enum that is a str must not get into a record
         self._source = source
         self._max_examples = max_examples
         self._loaded: tuple[Example[ItemT_co], ...] | None = None

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.workloads.base import Workload, text
+from pytest_quantcheck.workloads.base import Workload, label, text
 from pytest_quantcheck.workloads.example import GenerationItem
 from pytest_quantcheck.workloads.generation import checked_new_tokens
 from pytest_quantcheck.workloads.source import MemorySource
@@ -69,8 +69,13 @@ class Scored(Workload[GenerationItem]):
     def item(self, row: Row) -> GenerationItem:
         """Return the item of one row, or raise MeasurementError with its place."""
         number = row.number
-        self._by_id[str(row.fields.get("id", number))] = self._prompts[number - 1]
+        self._by_id[label(row, "id") or str(number)] = self._prompts[number - 1]
         return GenerationItem(prompt=text(row, "prompt"), answers=())
+
+    def scoring(self) -> dict[str, Plain]:
+        """Return what besides the examples decides the scores; the scorer has no digest."""
+        bounds: Plain = None if self.bounds is None else [*self.bounds]
+        return {"max_new_tokens": self.max_new_tokens, "bounds": bounds}
 
     def score(self, output: str, example: Example[GenerationItem]) -> float:
         """Return the scorer's number for one output.
@@ -99,9 +104,12 @@ class Scored(Workload[GenerationItem]):
 def _checked_bounds(bounds: tuple[float, float] | None) -> tuple[float, float] | None:
     if bounds is None:
         return None
-    low, high = bounds
+    try:
+        low, high = map(float, bounds)
+    except (TypeError, ValueError):
+        low = high = math.nan
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise UsageError(
             f"bounds={bounds!r}: expected two finite numbers, the lower first, or None"
         )
-    return (float(low), float(high))
+    return (low, high)

@@ -57,7 +57,8 @@ class JsonlSource:
 
     def _lines(self) -> list[str]:
         try:
-            return self.path.read_text(encoding="utf-8").splitlines()
+            # Not splitlines: JSON strings may hold U+2028 and its kind.
+            return self.path.read_text(encoding="utf-8").split("\n")
         except FileNotFoundError as error:
             raise MeasurementError(
                 f"{self.path}: no such file; relative paths start at the folder of the file "
@@ -103,12 +104,22 @@ def _parse(line: str, place: str) -> dict[str, Plain]:
         ) from error
     if not isinstance(value, dict):
         raise MeasurementError(f"{place}: found {type(value).__name__}, expected a JSON object")
+    try:
+        line.encode() if "\\u" not in line else json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise MeasurementError(
+            f"{place}: half a character ({error.object[error.start]!a}), as where a text is cut "
+            "between two \\u escapes; expected whole ones"
+        ) from None
     return value
 
 
 def _rename(fields: dict[str, Plain], source: JsonlSource) -> dict[str, Plain]:
-    theirs = {their: our for our, their in source.fields.items()}
-    return {theirs.get(name, name): value for name, value in fields.items()}
+    """Return `fields` under our names; a renamed field hides one the file calls by our name."""
+    taken = {*source.fields, *source.fields.values()}
+    kept = {name: value for name, value in fields.items() if name not in taken}
+    ours = {our: fields[their] for our, their in source.fields.items() if their in fields}
+    return kept | ours
 
 
 def checked_renames(fields: Mapping[str, str] | None, known: Iterable[str]) -> dict[str, str]:
@@ -119,8 +130,10 @@ def checked_renames(fields: Mapping[str, str] | None, known: Iterable[str]) -> d
     UsageError
         A key is not a field of the workload.
     """
-    renames = dict(fields or {})
     names = sorted(known)
+    if not (fields is None or hasattr(fields, "keys")):
+        raise UsageError(f"fields={fields!r}: expected a mapping of our field names to the file's")
+    renames = dict(fields or {})
     for name in renames:
         if name not in names:
             raise UsageError(f"fields={{{name!r}: …}}: unknown field; known: {', '.join(names)}")
