@@ -67,10 +67,10 @@ class Ledger:
     def run(self) -> RunRecord:
         """Return the record of the run so far."""
         environments: list[EnvironmentRecord] = [item.environment for item in self._items.values()]
-        measured: dict[tuple[str, str], MeasurementRecord] = {}
+        measured: dict[tuple[str, str, str], MeasurementRecord] = {}
         for item in self._items.values():
             for measurement in item.measurements:
-                key = (measurement.variant_label, measurement.fingerprint)
+                key = (measurement.variant_label, measurement.workload, measurement.fingerprint)
                 measured.setdefault(key, measurement)
         return RunRecord(
             schema_version=SCHEMA_VERSION,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import format_count, format_pvalue
@@ -79,7 +78,9 @@ def _quoted(text: str) -> str:
 
 def _short(text: str) -> str:
     """Return `text` on one line, cut to the width of the report."""
-    return ascii_safe(shorten(text, _TEXT_WIDTH, placeholder=" …"))
+    line = " ".join(text.split())
+    # Cut between characters: not every language puts spaces between words.
+    return ascii_safe(line if len(line) <= _TEXT_WIDTH else line[: _TEXT_WIDTH - 2] + " …")
 
 
 def ascii_safe(text: str) -> str:

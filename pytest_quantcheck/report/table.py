@@ -50,7 +50,7 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
 def variant_table(run: RunRecord) -> list[Line]:
     """Return the table of variants: weights, and the level on each workload."""
     reference_bytes = next((m.weight_bytes for m in run.measurements if m.is_reference), None)
-    workloads = list(dict.fromkeys(_column(m) for m in run.measurements))
+    columns = _columns(run.measurements)
     rows: dict[str, dict[str, str]] = {}
     ordered = sorted(run.measurements, key=lambda m: (not m.is_reference, -m.weight_bytes))
     for measured in ordered:
@@ -60,14 +60,14 @@ def variant_table(run: RunRecord) -> list[Line]:
                 "variant": measured.variant_label,
                 "weights": format_bytes(measured.weight_bytes),
                 "ratio": _ratio(measured.weight_bytes, reference_bytes),
-                **dict.fromkeys(workloads, "-"),
+                **dict.fromkeys(columns.values(), "-"),
             },
         )
-        row[_column(measured)] = format_quantity(measured.level, Unit(measured.level_unit))
+        row[columns[_key(measured)]] = format_quantity(measured.level, Unit(measured.level_unit))
     if not rows:
         return []
-    columns = ["variant", "weights", "ratio", *workloads]
-    return [Line(text=text) for text in _table(list(rows.values()), columns)]
+    headers = ["variant", "weights", "ratio", *columns.values()]
+    return [Line(text=text) for text in _table(list(rows.values()), headers)]
 
 
 def _percent(check: CheckRecord) -> str:
@@ -98,8 +98,19 @@ def _metric(check: CheckRecord) -> str:
     }.get(check.statistic, name)
 
 
-def _column(measured: MeasurementRecord) -> str:
-    return measured.workload + (" PPL" if measured.metric == "perplexity" else "")
+def _columns(measurements: Sequence[MeasurementRecord]) -> dict[tuple[str, str], str]:
+    """Return a header for each workload; those of one name are numbered."""
+    headers: dict[tuple[str, str], str] = {}
+    for measured in measurements:
+        if (key := _key(measured)) not in headers:
+            namesakes = sum(name == measured.workload for name, _ in headers)
+            name = measured.workload + (f" ({namesakes + 1})" if namesakes else "")
+            headers[key] = name + (" PPL" if measured.metric == "perplexity" else "")
+    return headers
+
+
+def _key(measured: MeasurementRecord) -> tuple[str, str]:
+    return measured.workload, measured.fingerprint
 
 
 def _ratio(size_bytes: int, reference_bytes: int | None) -> str:

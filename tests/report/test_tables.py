@@ -100,6 +100,15 @@ def test_the_second_table_has_a_row_for_each_variant():
     ]
 
 
+def test_workloads_of_one_name_have_a_column_each():
+    other = replace(MEASURED, fingerprint="e" * 64, level=0.5)
+
+    lines = [line.text.split() for line in variant_table(run(measurements=[MEASURED, other]))]
+
+    assert lines[0] == ["variant", "weights", "ratio", "triage", "triage", "(2)"]
+    assert lines[1][-4:] == ["91.2", "%", "50.0", "%"]
+
+
 def test_without_a_reference_there_is_no_ratio():
     lines = variant_table(run(measurements=[replace(MEASURED, is_reference=False)]))
 

@@ -96,6 +96,14 @@ def test_text_from_models_cannot_drive_the_terminal():
     assert max(map(len, text.splitlines())) < 200
 
 
+def test_a_text_without_spaces_is_cut_and_not_dropped():
+    long = replace(FLIP, prompt="質問" * 200)
+
+    text = render_failure(replace(CHECK, worst=[long]), ENVIRONMENT, reproduce="pytest")
+
+    assert f"    e17 [billing]: {'質問' * 54} …\n" in text
+
+
 def test_json_is_strict_and_complete():
     text = render_json(run(replace(CHECK, high=math.inf, low=-math.inf, value=math.nan)))
 
