@@ -231,7 +231,7 @@ def _variants(args: tuple[object, ...], *, known: list[str], shown: str) -> list
             raise UsageError(f"{shown}: unknown variant {name!r}; {suggestion(name, known)}")
         if args.count(name) > 1:
             raise UsageError(f"{shown}: variant {name!r} stands twice")
-    return [str(name) for name in args]
+    return [known[known.index(name)] for name in args if isinstance(name, str)]
 
 
 def _workload(value: object, shown: str) -> WorkloadLike | None:

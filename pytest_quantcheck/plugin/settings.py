@@ -7,6 +7,8 @@ import tomllib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
+
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.core.parse import parse_gate, suggestion
 from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
@@ -17,10 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    import pytest
-
 _LARGEST_ALPHA = 0.5
 NumberT = TypeVar("NumberT", int, float)
+_FLAG_KEYS = tuple("quant_" + name.replace("-", "_") for name in FLAGS)
 _VARIANT_KEYS = ("backend", "precision", "skip_modules")
 
 
@@ -64,11 +65,10 @@ def read_settings(config: pytest.Config) -> Settings:
     reference = raw.string("reference") or "auto"
     if reference != "auto":
         _check_variant(reference, "quant_reference", known)
-    variants = raw.names("variants")
+    variants = tuple(dict.fromkeys(raw.names("variants")))
     for name in variants:
         _check_variant(name, "quant_variants", known)
     gate = parse_gate(raw.string("gate"), "quant_gate")
-    json_path = config.getoption("quant_json")
     return Settings(
         model=_model(raw.string("model"), config),
         model_name=raw.string("model") or "",
@@ -83,7 +83,7 @@ def read_settings(config: pytest.Config) -> Settings:
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
-        json_path=config.invocation_params.dir / json_path if json_path else None,
+        json_path=_json_path(config.getoption("quant_json"), config.invocation_params.dir),
         known_variants=known,
     )
 
@@ -96,7 +96,18 @@ class _Raw:
 
     def value(self, name: str) -> object:
         option = self._config.getoption(f"quant_{name}")
-        return self._config.getini(f"quant_{name}") if option is None else option
+        return self._ini(f"quant_{name}") if option is None else option
+
+    def _ini(self, key: str) -> object:
+        """Return an ini setting; TOML that keeps types may state numbers as such."""
+        try:
+            return self._config.getini(key)
+        except (TypeError, ValueError, pytest.UsageError) as error:
+            path = self._config.inipath
+            value = _ini_table(path).get(key) if path is not None else None
+            if type(value) in {int, float} and key not in _FLAG_KEYS:
+                return value
+            raise UsageError(f"{key}: {error}") from None
 
     def string(self, name: str) -> str | None:
         value = self.value(name)
@@ -153,6 +164,17 @@ def _model(model: str | None, config: pytest.Config) -> str | None:
     return model
 
 
+def _json_path(asked: str | None, folder: Path) -> Path | None:
+    """Return where the run is written, refused before anything is measured for it."""
+    if asked is None:
+        return None
+    path = folder / asked
+    parent = next(above for above in path.parents if above.exists())
+    if path.is_dir() or not parent.is_dir():
+        raise UsageError(f"--quant-json={asked}: expected a file that can be written")
+    return path
+
+
 def _check_variant(name: str, setting: str, known: Mapping[str, Variant]) -> None:
     if name not in known:
         raise UsageError(f"{setting}: unknown variant {name!r}; {suggestion(name, known)}")
@@ -163,24 +185,24 @@ def _refuse_unknown_ini(config: pytest.Config) -> None:
     if config.inipath is None:
         return
     known = ["quant_" + name.replace("-", "_") for name in (*OPTIONS, *FLAGS)]
-    for name in _ini_keys(config.inipath):
+    for name in _ini_table(config.inipath):
         if name.startswith("quant_") and name not in known:
             raise UsageError(
                 f"{config.inipath}: unknown setting {name!r}; {suggestion(name, known)}"
             )
 
 
-def _ini_keys(path: Path) -> list[str]:
-    """Return the keys of pytest's table in its ini file, whatever its format."""
+def _ini_table(path: Path) -> dict[str, object]:
+    """Return pytest's table in its ini file, whatever its format."""
     if path.suffix == ".toml":
         document = tomllib.loads(path.read_text(encoding="utf-8"))
         own = document.get("pytest", {})
         table = document.get("tool", {}).get("pytest", {})
-        return [*own, *table, *table.get("ini_options", {})]
+        return {**own, **table, **table.get("ini_options", {})}
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.read(path, encoding="utf-8")
     sections = (name for name in ("pytest", "tool:pytest") if parser.has_section(name))
-    return [key for name in sections for key in parser[name]]
+    return {key: value for name in sections for key, value in parser[name].items()}
 
 
 def _known_variants(project: Path) -> dict[str, Variant]:
@@ -189,37 +211,45 @@ def _known_variants(project: Path) -> dict[str, Variant]:
         return known
     try:
         tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{project}: not TOML ({error})") from error
-    table = dict(tool.get("quantcheck", {}))
-    variants = table.pop("variants", {})
+    table = dict(_table(tool.get("quantcheck", {}), f"{project}: [tool.quantcheck]"))
+    place = f"{project}: [tool.quantcheck.variants]"
+    variants = _table(table.pop("variants", {}), place)
     for key in table:
         raise UsageError(
             f"{project}: [tool.quantcheck] has an unknown key {key!r}; known: variants. Other "
             "settings are pytest's: quant_… in [tool.pytest.ini_options]"
         )
-    for name, options in variants.items():
-        known[name] = _declared(name, options, f"{project}: [tool.quantcheck.variants.{name}]")
+    for name, declared in variants.items():
+        place = f"{project}: [tool.quantcheck.variants.{name}]"
+        known[name] = _declared(name, _table(declared, place), place)
     return known
 
 
-def _declared(name: str, options: object, place: str) -> Variant:
-    if not isinstance(options, dict):
-        raise UsageError(f"{place}: found {options!r}, expected a table")
+def _table(value: object, place: str) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place}: found {value!r}, expected a table")
+    return value
+
+
+def _declared(name: str, options: dict[str, object], place: str) -> Variant:
     for key in options:
         if key not in _VARIANT_KEYS:
             raise UsageError(f"{place}: unknown key {key!r}; {suggestion(key, _VARIANT_KEYS)}")
-    precision = options.get("precision", name)
+    precision, backend = options.get("precision", name), options.get("backend")
+    for key, value in (("precision", precision), ("backend", backend)):
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{place}: {key}={value!r}: expected a string")
     skipped = options.get("skip_modules", [])
     if not isinstance(skipped, list) or not all(isinstance(part, str) for part in skipped):
         raise UsageError(f"{place}: skip_modules={skipped!r}: expected a list of module names")
-    backend = options.get("backend")
     if backend is None and precision not in BUILTIN_VARIANTS:
         raise UsageError(
             f"{place}: precision={precision!r}: {suggestion(str(precision), BUILTIN_VARIANTS)}"
         )
     if backend is None:
-        base = builtin_variant(precision)
+        base = builtin_variant(str(precision))
         precision, backend = base.precision, base.backend
     return Variant(
         name=name,

@@ -1,5 +1,6 @@
 """What a team may write in `quant_budget`, and what each mistake is answered with."""
 
+import enum
 import math
 
 import pytest
@@ -142,6 +143,17 @@ def test_a_wrong_marker_names_the_test(args, kwargs, message):
         parse(*args, **kwargs)
 
     assert "quant_budget at test_a.py:12 (test_a.py::test_triage)" in str(caught.value)
+
+
+class Precision(str, enum.Enum):  # noqa: UP042 - what many projects have
+    INT8 = "int8"
+
+
+def test_a_variant_may_be_named_by_an_enum_and_is_a_plain_string():
+    (budget,) = parse(Precision.INT8, max_flip_rate=0.1)
+
+    assert type(budget.variant) is str
+    assert budget.variant == "int8"
 
 
 def test_no_variants_anywhere_is_an_error():
