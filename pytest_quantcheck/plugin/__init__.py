@@ -94,7 +94,7 @@ def pytest_make_collect_report(
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     """Refuse markers on tests that would never decide them."""
     report = yield
-    if _is_marked(collector) or any(map(_is_marked, report.result or ())):
+    if any(map(_is_marked, (*collector.listchain(), *(report.result or ())))):
         activate(collector.config).refuse_orphans(collector, report)
     return report
 

@@ -12,11 +12,14 @@ from pytest_quantcheck.core.parse import MarkerArguments, parse_marker
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from typing import TypeAlias
 
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.plugin.settings import Settings
+
+    Node: TypeAlias = pytest.Item | pytest.Collector
 
 MARKER = "quant_budget"
 
@@ -39,6 +42,14 @@ class ItemPlan:
     def n_statistical(self) -> int:
         """Budgets that share the run's alpha."""
         return sum(budget.limit.is_statistical for budget in self.budgets)
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class _Level:
+    """How far from a test its marker stands: function, class and its bases, module."""
+
+    distance: int
+    base: int
 
 
 PLAN = pytest.StashKey[ItemPlan]()
@@ -67,21 +78,42 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
     """
     where = location_of(definition)
     chosen: dict[tuple[object, ...], Budget] = {}
-    levels: dict[tuple[object, ...], pytest.Item | pytest.Collector] = {}
-    for node, mark in definition.iter_markers_with_node(MARKER):
+    levels: dict[tuple[object, ...], _Level] = {}
+    for level, mark in _by_level(definition):
         arguments = MarkerArguments(args=mark.args, kwargs=mark.kwargs)
         for budget in parse_marker(
             arguments, variants=settings.known_variants, defaults=settings.variants, where=where
         ):
             key = (budget.variant, budget.workload, budget.limit.keyword)
             if key not in chosen:
-                chosen[key], levels[key] = budget, node  # type: ignore[assignment]  # nodes are items or collectors
-            elif levels[key] is node:
+                chosen[key], levels[key] = budget, level
+            elif levels[key] == level:
                 raise UsageError(
                     f"{MARKER} at {where} ({where.nodeid}): {budget.limit.keyword} stands twice "
                     f"for {budget.variant} on the same level; keep one"
                 )
     return tuple(chosen.values())
+
+
+def _by_level(definition: pytest.Item) -> list[tuple[_Level, pytest.Mark]]:
+    """Return the markers of a test, the closest first, each with its level."""
+    outwards = list(reversed(definition.listchain()))
+    marked = [
+        (_Level(distance=outwards.index(node), base=_base(node, mark)), mark)  # type: ignore[arg-type]  # nodes are items or collectors
+        for node, mark in definition.iter_markers_with_node(MARKER)
+    ]
+    return sorted(marked, key=lambda pair: pair[0])
+
+
+def _base(node: Node, mark: pytest.Mark) -> int:
+    """Return how far up the base classes a class got `mark` from; 0 for its own."""
+    bases = node.obj.__mro__ if isinstance(node, pytest.Class) else ()
+    for distance, base in enumerate(bases):
+        own = vars(base).get("pytestmark", ())
+        own = own if isinstance(own, list | tuple) else [own]
+        if any(getattr(one, "mark", one) is mark for one in own):
+            return distance
+    return 0
 
 
 def variants_of(definition: pytest.Item, settings: Settings) -> tuple[str, ...]:
@@ -127,6 +159,14 @@ def missing_fixture(where: Location) -> str:
     )
 
 
+def replaced_fixture(where: Location) -> str:
+    """Return the message for a test whose `quant` is not this plugin's."""
+    return (
+        f"{MARKER} at {where} ({where.nodeid}): the fixture quant is overridden by one that does "
+        "not request quant itself, so the budget would never be decided; write def quant(quant)"
+    )
+
+
 def late_marker(item: pytest.Item) -> str:
     """Return the message for a marker that came when budgets were already counted."""
     where = location_of(item)
@@ -136,24 +176,74 @@ def late_marker(item: pytest.Item) -> str:
     )
 
 
-def orphans_of(collector: pytest.Collector, found: Sequence[object]) -> list[str]:
-    """Return a message for each marker below `collector` that no test would decide."""
-    messages = [
+def orphans_of(found: Sequence[object]) -> list[str]:
+    """Return a message for each marker on a test itself that would never be decided."""
+    items = [node for node in found if isinstance(node, pytest.Item)]
+    missing = [
         missing_fixture(location_of(item))
-        for item in found
-        if isinstance(item, pytest.Item)
-        and any(mark.name == MARKER for mark in item.own_markers)
-        and "quant" not in getattr(item, "fixturenames", ())
+        for item in items
+        if _is_marked(item) and not _requests_quant(item)
     ]
-    is_marked = any(mark.name == MARKER for mark in collector.own_markers)
-    # Tests of a class inside a module are not collected yet: only a leaf collector can be judged.
-    is_leaf = bool(found) and all(isinstance(node, pytest.Item) for node in found)
-    if is_marked and is_leaf and not any("quant" in getattr(i, "fixturenames", ()) for i in found):
-        messages.append(
-            f"{MARKER} on {collector.nodeid}: none of its tests requests the fixture quant, so the "
-            "budget would never be decided"
-        )
-    return messages
+    return missing + [
+        f"{MARKER} at {location_of(item)} ({item.nodeid}): the marker stands in pytest.param, "
+        "where it would never be decided; write it as a decorator or in pytestmark"
+        for item in items
+        if _requests_quant(item) and any(mark.name == MARKER for mark in _parameter_marks(item))
+    ]
+
+
+class GroupMarkers:
+    """Markers on modules and classes, until a test below is found that decides their budgets.
+
+    The classes of a module are collected after it: only with the last of them is it known that
+    nobody asks.
+    """
+
+    def __init__(self) -> None:
+        self._awaited: dict[Node, set[Node]] = {}
+        self._with_tests: set[Node] = set()
+
+    def orphans_of(self, report: pytest.CollectReport, collector: pytest.Collector) -> list[str]:
+        """Return a message for each marker that no test decides, now that `report` is known."""
+        found = report.result or ()
+        items = [node for node in found if isinstance(node, pytest.Item)]
+        is_claimed = report.failed or any(map(_requests_quant, items))
+        orphans = []
+        chain: list[Node] = collector.listchain()  # type: ignore[assignment]  # items or collectors
+        for node in filter(_is_marked, chain):
+            awaited = self._awaited.setdefault(node, {collector})
+            awaited.discard(collector)
+            awaited.update(below for below in found if isinstance(below, pytest.Collector))
+            if is_claimed:
+                awaited.add(node)  # never empty again
+            if items:
+                self._with_tests.add(node)
+            if not awaited and node in self._with_tests:
+                orphans.append(node.nodeid)
+        return [
+            f"{MARKER} on {nodeid}: none of its tests requests the fixture quant, so the budget "
+            "would never be decided"
+            for nodeid in orphans
+        ]
+
+
+def n_planned_marks(item: pytest.Item, planned: Mapping[str, int]) -> int:
+    """Return how many markers a test had when its budgets were counted."""
+    inherited = sum(node is not item for node, _ in item.iter_markers_with_node(MARKER))
+    return planned.get(definition_id(item), inherited) if PLAN in item.stash else inherited
+
+
+def _is_marked(node: Node) -> bool:
+    return any(mark.name == MARKER for mark in node.own_markers)
+
+
+def _requests_quant(item: pytest.Item) -> bool:
+    return "quant" in getattr(item, "fixturenames", ())
+
+
+def _parameter_marks(item: pytest.Item) -> Sequence[pytest.Mark]:
+    marks: Sequence[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
+    return marks
 
 
 def grouped(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -66,9 +66,9 @@ class Quant:
         MeasurementError
             The workload cannot be read, or the model not be scored on it.
         """
+        pair = self._measured(workload)
         if workload not in self._in_body:
             self._in_body.append(workload)
-        pair = self._measured(workload)
         return Comparison(reference=_metrics(pair.reference), variant=_metrics(pair.variant))
 
     def compare(
@@ -98,14 +98,19 @@ class Quant:
 
         Raises
         ------
+        UsageError
+            An argument is wrong.
         MeasurementError
             An example is wrong, or the scorer returned no finite number within the bounds.
         """
-        function = self._plan.location.nodeid.rpartition("::")[2].partition("[")[0]
+        if isinstance(examples, str):
+            raise UsageError(f"examples={examples!r}: expected a list of prompts or mappings")
+        names = self._plan.location.nodeid.partition("::")[2].partition("[")[0]
+        function = names.rpartition("::")[2]
         workload = Scored(
             examples,
             score=score,
-            name=name or function.removeprefix("test_"),
+            name=name or function.removeprefix("test_") or function,
             max_new_tokens=max_new_tokens,
             bounds=bounds,
         )
@@ -113,7 +118,13 @@ class Quant:
 
     @property
     def verdicts(self) -> list[CheckRecord]:
-        """The verdicts on every budget whose workload has been measured so far."""
+        """The verdicts on every budget whose workload has been measured so far.
+
+        Raises
+        ------
+        UsageError
+            The workload measured does not report what a budget is about.
+        """
         return [self._decided(budget) for budget in self._plan.budgets if self._is_ready(budget)]
 
     def measure_marked(self) -> None:
@@ -154,12 +165,12 @@ class Quant:
         return "\n\n".join(texts)
 
     def _measured(self, workload: WorkloadLike) -> Pair:
+        if not isinstance(workload, Workload):
+            raise UsageError(
+                f"workload={workload!r}: expected a workload, such as "
+                "MultipleChoice.from_jsonl('data/triage.jsonl')"
+            )
         if workload not in self._pairs:
-            if not isinstance(workload, Workload):
-                raise UsageError(
-                    f"workload={workload!r}: expected a workload, such as "
-                    "MultipleChoice.from_jsonl('data/triage.jsonl')"
-                )
             runner = self._laboratory.runner
             reference = runner.measure(self._laboratory.reference, workload)
             variant = runner.measure(self._recipe, workload)
@@ -188,24 +199,28 @@ class Quant:
 
     def _decided(self, budget: Budget) -> CheckRecord:
         workload = self._workload(budget)
+        if workload is not None:
+            check_measured(budget.limit, workload, self._shown)
         pair = self._pairs[workload] if workload in self._pairs else self._pair(None, None)
         gate: Gate = budget.gate or self._session.settings.gate
         return evaluate(budget, pair, levels=self._laboratory.levels, gate=gate)
 
+    @property
+    def _shown(self) -> str:
+        return f"quant_budget at {self._plan.location} ({self._plan.location.nodeid})"
+
     def _bind(self) -> None:
         """Check that every budget without a workload has exactly one to bind to."""
-        shown = f"quant_budget at {self._plan.location} ({self._plan.location.nodeid})"
         for budget in self._plan.budgets:
             if budget.workload is not None or not budget.limit.is_statistical:
                 continue
             if len(self._in_body) != 1:
                 names = ", ".join(workload.name for workload in self._in_body) or "none"
                 raise UsageError(
-                    f"{shown}: {budget.limit.keyword} names no workload, so the test must measure "
-                    f"exactly one; it measured {names}. Call quant.measure(workload) or "
+                    f"{self._shown}: {budget.limit.keyword} names no workload, so the test must "
+                    f"measure exactly one; it measured {names}. Call quant.measure(workload) or "
                     "quant.compare(…), or write workload=… in the marker"
                 )
-            check_measured(budget.limit, self._in_body[0], shown)
 
 
 _WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import pytest
 
 from pytest_quantcheck.core.record import to_builtins
 from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError, UsageError
-from pytest_quantcheck.plugin import collect
+from pytest_quantcheck.plugin import FLAGS, OPTIONS, collect
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
 from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.settings import Settings, read_settings
+from pytest_quantcheck.report.failure import ascii_safe
 from pytest_quantcheck.stats.family import family_size
 
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ class QuantcheckSession:
         self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
         self._config = config
         self._budgets: dict[str, tuple[Budget, ...]] = {}
+        self._n_marks: dict[str, int] = {}
+        self._group_markers = collect.GroupMarkers()
         self._plans: list[ItemPlan] = []
         self._family_error: str | None = None
         self.n_collected = 0
@@ -81,13 +85,17 @@ class QuantcheckSession:
             variants = collect.variants_of(definition, self.settings)
             if "quant" in metafunc.fixturenames:
                 self._budgets[definition.nodeid] = collect.budgets_of(definition, self.settings)
+                self._n_marks[definition.nodeid] = _n_marks(definition)
         except UsageError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         metafunc.parametrize("quant_variant", variants, indirect=True, ids=variants)
 
     def refuse_orphans(self, collector: pytest.Collector, report: pytest.CollectReport) -> None:
         """Turn `report` into an error if a marker below `collector` would never be decided."""
-        messages = collect.orphans_of(collector, report.result or ())
+        messages = [
+            *collect.orphans_of(report.result or ()),
+            *self._group_markers.orphans_of(report, collector),
+        ]
         if report.outcome == "passed" and messages:
             report.outcome = "failed"
             report.longrepr = "\n".join(messages)
@@ -107,10 +115,11 @@ class QuantcheckSession:
         except UsageError as error:
             self._family_error = str(error)
         items[:] = collect.grouped(items)
-        n_marks = {item: _n_marks(item) for item in items}
+        n_marks = {item: collect.n_planned_marks(item, self._n_marks) for item in items}
         result = yield
         for item in items:
-            if _n_marks(item) != n_marks[item]:
+            # A plugin may have added tests of its own by now.
+            if _n_marks(item) != n_marks.get(item, collect.n_planned_marks(item, self._n_marks)):
                 item.stash[USAGE_ERROR] = collect.late_marker(item)
         self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
         return result
@@ -178,31 +187,45 @@ class QuantcheckSession:
 
     def reproduce(self, nodeid: str) -> str:
         """Return the command that decides one test alone as this run did."""
-        kept = [arg for arg in self._config.invocation_params.args if arg.startswith("--quant-")]
-        kept = [arg for arg in kept if not arg.startswith(("--quant-family", "--quant-json"))]
-        command = ["pytest", nodeid, f"--quant-family-size={self.family_size}", *kept]
-        return shlex.join(command)
+        path, _, name = nodeid.partition("::")
+        here = os.path.relpath(self._config.rootpath / path, self._config.invocation_params.dir)
+        given = {
+            option: self._config.getoption("quant_" + option.replace("-", "_"))
+            for option in (*OPTIONS, *FLAGS)
+        }
+        given["family-size"] = self.family_size
+        options = [
+            f"--quant-{option}" + ("" if option in FLAGS else f"={value}")
+            for option, value in given.items()
+            if value is not None
+        ]
+        return shlex.join(["pytest", f"{here}::{name}", *options])
 
     # Running
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Stop a test whose marker came too late, before its fixtures."""
-        if (message := item.stash.get(USAGE_ERROR, None)) is not None:
-            pytest.fail(message, pytrace=False)
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Stop a test whose marker came too late, and show our errors in any fixture."""
+        with _reported_errors():
+            if (message := item.stash.get(USAGE_ERROR, None)) is not None:
+                raise UsageError(message)
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Decide the budgets when the test's body has run: red in its own call phase."""
         with _reported_errors():
             result = yield
-            quant = pyfuncitem.stash.get(QUANT, None)
-            record = self._decided.get(pyfuncitem.nodeid) or (quant.decide() if quant else None)
-        if quant is None or record is None:
-            return result
+            if PLAN not in pyfuncitem.stash:
+                return result
+            if (quant := pyfuncitem.stash.get(QUANT, None)) is None:
+                raise UsageError(collect.replaced_fixture(pyfuncitem.stash[PLAN].location))
+            known = self._decided.get(pyfuncitem.nodeid)
+            record = known or quant.decide()
         self._decided[pyfuncitem.nodeid] = pyfuncitem.stash[RECORD] = record
-        pyfuncitem.user_properties.append(("quantcheck.verdict", record.outcome))
-        for check in record.checks:
+        if (shown := ("quantcheck.verdict", record.outcome)) not in pyfuncitem.user_properties:
+            pyfuncitem.user_properties.append(shown)
+        for check in () if known else record.checks:
             self._config.hook.pytest_quantcheck_record(record=check)
         if text := quant.failure_text(record):
             pytest.fail(text, pytrace=False)
@@ -214,13 +237,11 @@ class QuantcheckSession:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach what is known to the report, in types that travel."""
         report = yield
-        if PLAN in item.stash or USAGE_ERROR in item.stash:
+        cause = call.excinfo.value.__context__ if call.excinfo else None
+        if PLAN in item.stash or isinstance(cause, UsageError):
             data: dict[str, object] = {}
-            cause = call.excinfo.value.__context__ if call.excinfo else None
             if isinstance(cause, UsageError):
                 data["usage_error"] = str(cause)
-            elif call.when == "setup" and USAGE_ERROR in item.stash:
-                data["usage_error"] = item.stash[USAGE_ERROR]
             if call.when == "call" and RECORD in item.stash:
                 data["item"] = to_builtins(item.stash[RECORD])
             report.quantcheck = data  # type: ignore[attr-defined]  # travels with the report
@@ -252,4 +273,5 @@ class _reported_errors:  # noqa: N801 - a context manager, used as a verb
         if isinstance(error, QuantcheckError):
             notes = "\n".join(getattr(error, "__notes__", ()))
             text = f"not measured: {error}" + (f"\n{notes}" if notes else "")
+            text = "\n".join(map(ascii_safe, text.split("\n")))  # ids and paths are data
             raise pytest.fail.Exception(text, pytrace=False) from None

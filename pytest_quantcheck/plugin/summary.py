@@ -53,7 +53,7 @@ class Summary:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember that a module was refused because of a marker."""
-        if report.failed and "quant" in str(report.longrepr):
+        if report.failed and "quant_" in str(report.longrepr):
             self._has_collect_errors = True
 
     @pytest.hookimpl(trylast=True)

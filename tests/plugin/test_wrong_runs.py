@@ -76,6 +76,18 @@ def test_what_cannot_be_measured_is_an_error_and_no_verdict(project, how, source
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
+def test_ids_in_an_error_cannot_drive_the_terminal(project):
+    project.tests(
+        "@pytest.mark.quant_budget('int8', max_score_drop=0.1)\ndef test_score(quant):\n"
+        "    quant.compare([{'prompt': '1', 'id': '\\x1b[31mred'}], score=lambda *_: None)"
+    )
+
+    result = project.run("--color=no")
+
+    assert "\x1b" not in result.stdout.str()
+    result.stdout.fnmatch_lines(["not measured: example \\x1b[[]31mred of score:*returned None*"])
+
+
 def test_a_wrong_use_is_not_the_exit_code_of_a_regression(project, how):
     source, _ = WRONG_RUNS["nothing measured"]
     project.tests(source)
