@@ -95,6 +95,8 @@ class MeasurementRecord:
     n: int
     tokens: int
     seconds: float
+    compute_dtype: str
+    """What the arithmetic was done in: `float16`."""
     weight_bytes: int
     is_reference: bool
     fingerprint: str
@@ -124,6 +126,8 @@ class ItemRecord:
     checks: list[CheckRecord]
     measurements: list[MeasurementRecord]
     environment: EnvironmentRecord
+    warnings: list[str]
+    """What the reader should know though no budget asks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

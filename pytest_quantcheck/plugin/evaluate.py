@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS, Scale
-from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.core.quantity import Unit, format_quantity
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.plugin.gallery import worst_examples
+from pytest_quantcheck.stats.chance import is_at_chance
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
+from pytest_quantcheck.workloads.example import ChoiceItem
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
@@ -77,11 +80,34 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         n=len(measured.examples),
         tokens=measured.tokens,
         seconds=measured.seconds,
+        compute_dtype=measured.compute_dtype,
         weight_bytes=side.weight_bytes,
         is_reference=is_reference,
         fingerprint=measured.fingerprint,
         first_token_ids=list(measured.first_token_ids),
     )
+
+
+def chance_warning(measurement: Measurement | None) -> str:
+    """Return a warning if the reference may as well have guessed; empty if it knows its task."""
+    scales = [METRICS[name].scale for name in measurement.scores] if measurement else []
+    if measurement is None or Scale.BINARY not in scales:
+        return ""
+    metric = correctness_metric(measurement)
+    scores = measurement.scores[metric]
+    chance = fmean(_chance(example.item) for example in measurement.examples)
+    if not is_at_chance(scores, chance):
+        return ""
+    return (
+        f"{measurement.workload_name}: the reference is no better than guessing "
+        f"({format_quantity(metric_level(scores), Unit.FRACTION)} against "
+        f"{format_quantity(chance, Unit.FRACTION)}), so a drop has nothing to show; "
+        f"min_reference_{metric} makes this an error"
+    )
+
+
+def _chance(item: object) -> float:
+    return 1 / len(item.choices) if isinstance(item, ChoiceItem) else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.plugin.evaluate import Pair, Side, evaluate, measurement_record
+from pytest_quantcheck.plugin.evaluate import (
+    Pair,
+    Side,
+    chance_warning,
+    evaluate,
+    measurement_record,
+)
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.base import Workload
@@ -155,6 +162,7 @@ class Quant:
                 for side in (pair.reference, pair.variant)
             ],
             environment=self._laboratory.environment(),
+            warnings=self._warnings(),
         )
 
     def failure_text(self, record: ItemRecord) -> str:
@@ -163,6 +171,20 @@ class Quant:
         reproduce = self._session.reproduce(self._plan.location.nodeid)
         texts = [render_failure(check, record.environment, reproduce=reproduce) for check in red]
         return "\n\n".join(texts)
+
+    def _warnings(self) -> list[str]:
+        """Return what no budget of this test asks, and its reader should know."""
+        floored = {
+            self._workload(budget)
+            for budget in self._plan.budgets
+            if budget.limit.statistic is Statistic.REFERENCE_LEVEL
+        }
+        found = (
+            chance_warning(pair.reference.measurement)
+            for workload, pair in self._pairs.items()
+            if workload not in floored
+        )
+        return [warning for warning in found if warning]
 
     def _measured(self, workload: WorkloadLike) -> Pair:
         if not isinstance(workload, Workload):

@@ -82,7 +82,8 @@ class Ledger:
         )
 
     def _warnings(self) -> list[str]:
-        return [
+        said = dict.fromkeys(text for item in self._items.values() for text in item.warnings)
+        return [*said] + [
             f"{label} was loaded by {len(workers)} workers"
             for label, workers in sorted(self._workers.items())
             if len(workers) > 1

@@ -72,6 +72,7 @@ MEASURED = MeasurementRecord(
     n=1200,
     tokens=50_000,
     seconds=2.5,
+    compute_dtype="float16",
     weight_bytes=16_000_000_000,
     is_reference=True,
     fingerprint="f" * 64,
