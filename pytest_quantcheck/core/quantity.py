@@ -85,14 +85,11 @@ def format_limit(value: float, unit: Unit) -> str:
     >>> format_limit(1.06, Unit.RATIO)
     '1.06'
     """
-    match unit:
-        case Unit.FRACTION | Unit.POINTS:
-            percent = f"{100 * value:.10g}"
-            return (percent if "." in percent else percent + ".0") + (
-                " %" if unit is Unit.FRACTION else " pp"
-            )
-        case Unit.SCORE | Unit.RATIO | Unit.PERPLEXITY | Unit.BYTES:
-            return f"{value:.10g}"
+    if unit not in {Unit.FRACTION, Unit.POINTS}:
+        return f"{value:.10g}"
+    percent = f"{100 * value:.10g}"
+    digits = percent if "." in percent else percent + ".0"
+    return digits + (" %" if unit is Unit.FRACTION else " pp")
 
 
 def format_interval(low: float, high: float, unit: Unit) -> str:

@@ -83,5 +83,4 @@ def _asked(item: ChoiceItem | GenerationItem | DocumentItem) -> tuple[str, str]:
             return item.context, item.choices[item.answer]
         case GenerationItem():
             return item.prompt, " | ".join(item.answers)
-        case DocumentItem():
-            return item.text, ""
+    return item.text, ""

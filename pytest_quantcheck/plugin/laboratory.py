@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -147,12 +146,6 @@ def backends_of(config: pytest.Config) -> dict[str, BackendSpec]:
                 )
             found[spec.name] = spec
     return found
-
-
-def load_target(target: str) -> object:
-    """Return what `package.module:name` names."""
-    module, _, name = target.partition(":")
-    return getattr(import_module(module), name)
 
 
 def _versions() -> dict[str, str]:

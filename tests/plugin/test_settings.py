@@ -87,6 +87,14 @@ def test_a_variant_named_twice_is_one(suite, how):
     suite.run(*how).assert_outcomes(passed=1)
 
 
+def test_a_variant_of_ones_own_may_have_a_built_in_precision(suite):
+    suite.settings(tables='[tool.quantcheck.variants.frugal]\nprecision = "int4"')
+
+    result = suite.run("--collect-only", "--quant-variants=frugal")
+
+    result.stdout.fnmatch_lines(["quantcheck: *variants frugal, *", "*test_quiz[[]frugal[]]*"])
+
+
 def test_a_project_without_any_file_takes_options(suite):
     (suite.pytester.path / "pyproject.toml").unlink()
 
@@ -104,6 +112,7 @@ WRONG_FILES = {
     "table": ("", "[tool]\nquantcheck = 3", "[tool.quantcheck]: found 3, expected a table"),
     "precision": ("", "[tool.quantcheck.variants.x]\nprecision = ['nf4']", "precision=['nf4']:"),
     "backend": ("", "[tool.quantcheck.variants.x]\nbackend = 3", "backend=3: expected a string"),
+    "folder": ("", "", "quant_model='~/absent': no such folder"),
 }
 
 
@@ -113,7 +122,7 @@ def test_a_value_of_the_wrong_type_is_a_usage_error(suite, line, tables, message
     (folder / "pytest.toml").write_text(f"[pytest]\n{TOML}{line}\n", encoding="utf-8")
     (folder / "pyproject.toml").write_text(tables, encoding="utf-8")
 
-    result = suite.run()
+    result = suite.run(*([] if line or tables else ["--quant-model=~/absent"]))
 
     assert result.ret == USAGE
     result.stderr.fnmatch_lines([f"*{message.replace('[', '[[]')}*"])
