@@ -84,6 +84,15 @@ def test_a_failed_measurement_leaves_the_budget_to_the_next(project):
     project.run().assert_outcomes(passed=1)
 
 
+def test_a_workload_measured_twice_is_one(project):
+    project.tests(
+        "@pytest.mark.quant_budget('int8', max_flip_rate=0.1)\ndef test_quiz(quant):\n"
+        "    assert quant.measure(quiz) == quant.measure(quiz)\n"
+    )
+
+    project.run().assert_outcomes(passed=1)
+
+
 TWO_SCORERS = """
 PROMPTS = [f"write {i}" for i in range(30)]
 

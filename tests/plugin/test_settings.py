@@ -95,6 +95,13 @@ def test_a_variant_of_ones_own_may_have_a_built_in_precision(suite):
     result.stdout.fnmatch_lines(["quantcheck: *variants frugal, *", "*test_quiz[[]frugal[]]*"])
 
 
+def test_a_model_that_is_no_folder_is_a_hub_id(suite):
+    result = suite.run("--collect-only", "--quant-model=acme/absent")
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["quantcheck: acme/absent, fp16 reference, *"])
+
+
 def test_a_project_without_any_file_takes_options(suite):
     (suite.pytester.path / "pyproject.toml").unlink()
 
