@@ -1,6 +1,7 @@
 # `make demo` runs the example project; `make test` runs the tests. Each sets up what it needs.
 PYTHON ?= python3
 VENV ?= .venv
+ARGS ?= --numprocesses=auto --dist=worksteal
 BIN := $(VENV)/bin
 export HF_HUB_OFFLINE = 1
 export TOKENIZERS_PARALLELISM = false
