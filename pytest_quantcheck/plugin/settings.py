@@ -153,14 +153,15 @@ def _model(model: str | None, config: pytest.Config) -> str | None:
     """Return a folder's absolute path where there is one, else a hub id."""
     if model is None:
         return None
-    for folder in (config.invocation_params.dir, config.rootpath):
+    is_option = config.getoption("quant_model") is not None
+    folders = [config.invocation_params.dir] if is_option else []
+    folders.append(config.inipath.parent if config.inipath else config.rootpath)
+    for folder in folders:
         if (folder / model).is_dir():
             return str((folder / model).resolve())
     if model.startswith((".", "/", "~")):
-        raise UsageError(
-            f"quant_model={model!r}: no such folder; looked from {config.invocation_params.dir} "
-            f"and {config.rootpath}"
-        )
+        looked = " and ".join(map(str, folders))
+        raise UsageError(f"quant_model={model!r}: no such folder; looked from {looked}")
     return model
 
 

@@ -154,3 +154,13 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_runs(suite, ho
 
     assert result.ret == USAGE
     result.stderr.fnmatch_lines([f"*--quant-json={path}: expected a file that can be written*"])
+
+
+def test_the_ini_file_names_the_model_beside_itself_wherever_pytest_starts(project, monkeypatch):
+    project.tests("def test_handle(quant_variant): assert 'SUB' not in repr(quant_variant)")
+    folder = project.pytester.mkdir("SUB")
+    (folder / "model").mkdir()
+    monkeypatch.chdir(folder)
+
+    assert project.run("..").ret == 0
+    assert project.run("..", "--quant-model=model").ret == 1
