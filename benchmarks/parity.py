@@ -54,6 +54,9 @@ class Row:
     agreeing: int = 0
     widest_disagreement_nats: float = 0.0
     largest_difference_nats: float = 0.0
+    self_compared: int = 0
+    self_agreeing: int = 0
+    self_largest_difference_nats: float = 0.0
     plain_seconds_per_example: float = 0.0
     seconds_per_example: float = 0.0
     plain_perplexity: float | None = None
@@ -106,22 +109,23 @@ class Plain:
         self.device = device
 
     @torch.inference_mode()
-    def loglikelihoods(self, tokens: list[int], first: int) -> torch.Tensor:
+    def loglikelihoods(self, tokens: list[int], first: int, copies: int = 1) -> torch.Tensor:
         """Return the log-likelihood of each token from index `first` on.
 
         The last token is no input, as in lm-evaluation-harness: under LLM.int8 an outlier in its
-        row would change the scores of the tokens before it.
+        row would change the scores of the tokens before it. More `copies` of the sequence make a
+        batch that has the same outlier columns and no padding.
         """
-        ids = torch.tensor([tokens], device=self.device)
+        ids = torch.tensor([tokens] * copies, device=self.device)
         logits = self.model(ids[:, :-1]).logits[0, first - 1 :].float()
         picked = logits.log_softmax(-1).gather(1, ids[0, first:, None])
         return picked[:, 0].double().cpu()
 
-    def choice(self, context: str, choice: str) -> float:
+    def choice(self, context: str, choice: str, copies: int = 1) -> float:
         """Return the log-likelihood of a choice after its context."""
         whole = self.tokenizer(context + choice)["input_ids"]
         first = len(self.tokenizer(context)["input_ids"])
-        return float(self.loglikelihoods(whole, first).sum())
+        return float(self.loglikelihoods(whole, first, copies).sum())
 
 
 def compare_choices(plain: Plain, measured: Any, row: Row, n_plain: int) -> None:  # noqa: ANN401
@@ -130,11 +134,13 @@ def compare_choices(plain: Plain, measured: Any, row: Row, n_plain: int) -> None
     started = time.perf_counter()
     for position in range(0, len(measured.examples), step):
         example, output = measured.examples[position], measured.outputs[position]
-        nats = [plain.choice(example.item.context, choice) for choice in example.item.choices]
-        chosen = example.item.choices[max(range(len(nats)), key=nats.__getitem__)]
-        answer = example.item.answer
-        margin = nats[answer] - max(value for i, value in enumerate(nats) if i != answer)
+        item, answer = example.item, example.item.answer
+        nats = [plain.choice(item.context, choice) for choice in item.choices]
+        chosen = item.choices[max(range(len(nats)), key=nats.__getitem__)]
+        margin = lead(nats, answer)
         row.compared += 1
+        if row.variant == "int8":
+            compare_with_itself(plain, item, row, nats)
         row.largest_difference_nats = max(row.largest_difference_nats, abs(margin - output.margin))
         if chosen == output.text:
             row.agreeing += 1
@@ -142,6 +148,20 @@ def compare_choices(plain: Plain, measured: Any, row: Row, n_plain: int) -> None
             first, second = sorted(nats, reverse=True)[:2]
             row.widest_disagreement_nats = max(row.widest_disagreement_nats, first - second)
     row.plain_seconds_per_example = (time.perf_counter() - started) / row.compared
+
+
+def compare_with_itself(plain: Plain, item: Any, row: Row, nats: list[float]) -> None:  # noqa: ANN401
+    """Fill `row` with how far the plain loop agrees with itself on pairs of equal sequences."""
+    again = [plain.choice(item.context, choice, copies=2) for choice in item.choices]
+    moved = abs(lead(again, item.answer) - lead(nats, item.answer))
+    row.self_compared += 1
+    row.self_agreeing += again.index(max(again)) == nats.index(max(nats))
+    row.self_largest_difference_nats = max(row.self_largest_difference_nats, moved)
+
+
+def lead(nats: list[float], answer: int) -> float:
+    """Return by how much the right choice beats the best other."""
+    return nats[answer] - max(value for i, value in enumerate(nats) if i != answer)
 
 
 def compare_documents(plain: Plain, measured: Any, row: Row, prefix: int) -> None:  # noqa: ANN401
