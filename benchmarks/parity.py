@@ -1,7 +1,8 @@
 """Compare quantcheck's scores with a plain transformers loop, variant by variant, on one machine.
 
 usage: parity.py --model FOLDER --data FOLDER [--variants fp16,int8,nf4,fp4]
-                 [--plain fp16=250,int8=60,…] [--limit N] [--device cuda] [--out FILE.json]
+                 [--workloads hellaswag,arc_easy,…] [--plain fp16=250,int8=60,…] [--limit N]
+                 [--device cuda] [--out FILE.json]
 
 DATA holds hellaswag.jsonl, arc_easy.jsonl, boolq.jsonl (`id context choices gold`) and
 wikitext-2.raw.txt, where a line ` = Title = ` starts an article. The plain loop scores one
@@ -188,13 +189,14 @@ def run(arguments: argparse.Namespace) -> None:
     runner = Runner(pool, reference=reference, max_examples=arguments.limit)
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
     made = make_workloads(arguments.data, tokenizer)
+    chosen = arguments.workloads.split(",") if arguments.workloads else list(made)
     rows: list[Row] = []
     n_plain = dict(pair.split("=") for pair in arguments.plain.split(",") if pair)
     for name in arguments.variants.split(","):
         variant = builtin_variant(name)
         n = int(n_plain.get(name, 0))
         plain = Plain(str(arguments.model), name, device.device) if n else None
-        for workload in made.values():
+        for workload in map(made.__getitem__, chosen):
             row, measured = measure(runner, variant, workload, reference)
             if plain and workload.name in CHOICES:
                 compare_choices(plain, measured, row, n)
@@ -243,6 +245,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--variants", default=",".join(VARIANTS))
+    parser.add_argument("--workloads")
     parser.add_argument("--plain", default="fp16=250,int8=60,nf4=100,fp4=100")
     parser.add_argument("--limit", type=int)
     parser.add_argument("--device", default="auto")
