@@ -38,6 +38,11 @@ class Metric:
     degradation_unit: Unit
     """Unit of reference against variant: `2.3 pp`."""
 
+    @property
+    def is_correctness(self) -> bool:
+        """Whether it says right or wrong, so that an example can flip."""
+        return self.scale is Scale.BINARY and self.direction is Direction.HIGHER_IS_BETTER
+
 
 def _share(name: str) -> Metric:
     return Metric(

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.limit import Statistic
-from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit, format_quantity
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.plugin.gallery import worst_examples
@@ -62,7 +62,7 @@ def evaluate(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> Check
 
 def correctness_metric(measurement: Measurement) -> str:
     """Return the metric that says right or wrong, of those measured."""
-    return next(name for name in measurement.scores if METRICS[name].scale is Scale.BINARY)
+    return next(name for name in measurement.scores if METRICS[name].is_correctness)
 
 
 def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
@@ -90,8 +90,8 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
 
 def chance_warning(measurement: Measurement | None) -> str:
     """Return a warning if the reference may as well have guessed; empty if it knows its task."""
-    scales = [METRICS[name].scale for name in measurement.scores] if measurement else []
-    if measurement is None or Scale.BINARY not in scales:
+    names = measurement.scores if measurement else ()
+    if measurement is None or not any(METRICS[name].is_correctness for name in names):
         return ""
     metric = correctness_metric(measurement)
     scores = measurement.scores[metric]

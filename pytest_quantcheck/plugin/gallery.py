@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.metric import METRICS, Direction
 from pytest_quantcheck.core.record import ExampleRecord
 from pytest_quantcheck.workloads.example import ChoiceItem, DocumentItem, GenerationItem
 
@@ -23,7 +24,7 @@ def worst_examples(
         return []
     before = _by_example(reference, metric)
     after = _by_example(variant, metric)
-    falls_when_worse = metric != "perplexity"
+    falls_when_worse = METRICS[metric].direction is Direction.HIGHER_IS_BETTER
     changes = []
     for position, example in enumerate(variant.examples):
         if example.id in before and before[example.id] != after[example.id]:
@@ -32,10 +33,10 @@ def worst_examples(
             pair = (reference.outputs[position], variant.outputs[position])
             changes.append((loss, _lead(pair), position))
     changes.sort(key=lambda change: (-change[0], -change[1], change[2]))
-    chosen = [position for _, _, position in changes[:_N_WORST]]
+    sides, values = (reference, variant), (before, after)
     return [
-        _record(variant.examples[position], position, (reference, variant), (before, after))
-        for position in chosen
+        _record(variant.examples[position], position, sides, values, is_worse=loss > 0)
+        for loss, _, position in changes[:_N_WORST]
     ]
 
 
@@ -57,11 +58,12 @@ def _record(
     position: int,
     sides: tuple[Measurement, Measurement],
     values: tuple[dict[str, float], dict[str, float]],
+    *,
+    is_worse: bool,
 ) -> ExampleRecord:
     prompt, expected = _asked(example.item)
     outputs = sides[0].outputs[position], sides[1].outputs[position]
     before, after = values[0][example.id], values[1][example.id]
-    is_document = isinstance(example.item, DocumentItem)
     return ExampleRecord(
         example=example.id,
         slice=example.slice,
@@ -71,7 +73,7 @@ def _record(
         variant_output=outputs[1].text[:_LONGEST_TEXT],
         reference_value=before,
         variant_value=after,
-        is_worse=(after > before) if is_document else (after < before),
+        is_worse=is_worse,
         reference_margin=outputs[0].margin,
         variant_margin=outputs[1].margin,
     )

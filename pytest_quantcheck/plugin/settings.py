@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from pytest_quantcheck.core.budget import Gate
-from pytest_quantcheck.core.parse import parse_gate, suggestion
+from pytest_quantcheck.core.grammar import suggestion
+from pytest_quantcheck.core.parse import parse_gate
 from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS

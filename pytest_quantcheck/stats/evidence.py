@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_quantcheck.core.limit import Bound, Statistic
-from pytest_quantcheck.core.metric import Scale
+from pytest_quantcheck.core.metric import Direction, Scale
 from pytest_quantcheck.core.verdict import Estimate, Reason
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.stats.decide import Evidence
@@ -25,9 +25,16 @@ if TYPE_CHECKING:
 
 
 def examine_difference(limit: Limit, pairs: PairedScores, *, levels: Levels) -> Evidence:
-    """Return the evidence on the mean of reference minus variant."""
+    """Return the evidence on the mean change per example, towards worse."""
     if pairs.metric.scale is Scale.NLL:
-        raise UsageError(f"{limit.keyword}: {pairs.metric.name} has a ratio, not a drop")
+        raise UsageError(f"{limit.keyword}: {pairs.metric.name} has a ratio, not a difference")
+    if (pairs.metric.direction is Direction.LOWER_IS_BETTER) is not (
+        limit.statistic is Statistic.RISE
+    ):
+        raise UsageError(
+            f"{limit.keyword}: a drop is of what is better when higher, a rise of the rest"
+        )
+    pairs = pairs.as_higher_is_better()
     reach = 1.0 if pairs.is_binary else _width(pairs.bounds)
     if reach is not None and limit.value <= -reach:
         raise UsageError(f"{limit.keyword}={limit.value}: no drop lies below {-reach}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.metric import METRICS, Direction, Scale
 from pytest_quantcheck.errors import MeasurementError, UnpairedScoresError
 
 if TYPE_CHECKING:
@@ -81,6 +81,19 @@ class PairedScores:
     def n(self) -> int:
         """Number of examples."""
         return len(self.ids)
+
+    def as_higher_is_better(self) -> PairedScores:
+        """Return the pairs with what is better when lower mirrored, so that losses are losses.
+
+        What is 0 or 1 becomes 1 or 0; a score changes its sign.
+        """
+        if self.metric.direction is Direction.HIGHER_IS_BETTER:
+            return self
+        top = 1.0 if self.is_binary else 0.0
+        bounds = None if self.bounds is None else (top - self.bounds[1], top - self.bounds[0])
+        return replace(
+            self, reference=top - self.reference, variant=top - self.variant, bounds=bounds
+        )
 
 
 def align(reference: ExampleScores, variant: ExampleScores) -> PairedScores:

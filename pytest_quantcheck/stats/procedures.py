@@ -52,7 +52,7 @@ def judge(
     if math.isnan(limit.value):
         raise UsageError(f"{limit.keyword} is NaN; give a number")
     match limit.statistic:
-        case Statistic.DROP:
+        case Statistic.DROP | Statistic.RISE:
             evidence = examine_difference(limit, align(reference, variant), levels=levels)
         case Statistic.LOG_RATIO:
             evidence = examine_log_ratio(limit, align(reference, variant), levels=levels)

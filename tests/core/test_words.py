@@ -24,7 +24,7 @@ from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, builtin_variant
 MODULES = [
     f"pytest_quantcheck.{room}.{name}"
     for room, names in {
-        "core": ("quantity", "variant", "fingerprint", "parse"),
+        "core": ("quantity", "variant", "fingerprint", "grammar"),
         "workloads": ("choice", "documents", "generation"),
         "report": ("terminal",),
     }.items()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pytest_quantcheck.core.limit import Bound, Limit, Statistic
+from pytest_quantcheck.core.metric import METRICS, Direction, Metric, Scale
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.procedures import judge
@@ -44,6 +45,20 @@ def _from_counts(losses, gains, n, **kwargs):
 def _judge(value, reference, variant, statistic=Statistic.DROP, *, bound=Bound.UPPER, alpha=0.05):
     limit = _limit(value, statistic, bound=bound)
     return judge(limit, reference, variant=variant, levels=levels(alpha, 1))
+
+
+@pytest.fixture
+def lower_is_better(monkeypatch):
+    """Register `defect`, which is 0 or 1, and `excess`, a score: both better when lower."""
+    for name, scale in (("defect", Scale.BINARY), ("excess", Scale.SCORE)):
+        metric = Metric(
+            name=name,
+            direction=Direction.LOWER_IS_BETTER,
+            scale=scale,
+            level_unit=Unit.FRACTION,
+            degradation_unit=Unit.POINTS,
+        )
+        monkeypatch.setitem(METRICS, name, metric)
 
 
 @pytest.fixture

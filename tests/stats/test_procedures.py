@@ -210,7 +210,12 @@ def test_reference_without_weights_is_refused(make_limit):
     ("value", "statistic", "metric", "text"),
     [
         (math.nan, Statistic.DROP, "accuracy", "max_accuracy_drop is NaN"),
-        (0.1, Statistic.DROP, "perplexity", "max_accuracy_drop: perplexity has a ratio, not a"),
+        (
+            0.1,
+            Statistic.DROP,
+            "perplexity",
+            "max_accuracy_drop: perplexity has a ratio, not a diff",
+        ),
         (1.1, Statistic.LOG_RATIO, "accuracy", "max_accuracy_drop: accuracy has a drop, not a"),
         (0.0, Statistic.LOG_RATIO, "perplexity", "max_accuracy_drop=0.0: give a number above 0"),
         (0.1, Statistic.FLIPS, "perplexity", "counts right and wrong answers; see perplexity"),

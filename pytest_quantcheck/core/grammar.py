@@ -1,0 +1,152 @@
+"""The keywords of limits: which statistic each states, and which values it can have."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.limit import Bound, Limit, Statistic
+from pytest_quantcheck.core.metric import METRICS, Direction, Metric, Scale
+from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LARGEST_RATIO = 10.0
+_FLIPS = re.compile(r"max_(?:(?P<metric>\w+?)_)?(?P<harmful>harmful_)?flip_rate")
+_DIFFERENCE = re.compile(r"max_(?P<metric>\w+)_(?:drop|rise)")
+
+
+def parse_limit(keyword: str, value: object) -> Limit:
+    """Return the limit that `keyword=value` states.
+
+    Raises
+    ------
+    UsageError
+        The keyword is unknown, or the value is not a number the limit can have.
+
+    Examples
+    --------
+    >>> parse_limit("max_accuracy_drop", 0.01).statistic
+    <Statistic.DROP: 'drop'>
+    """
+    build = _grammar().get(keyword) or _named_flips(keyword)
+    if build is None:
+        hint = _wrong_way(keyword) or suggestion(keyword, _grammar())
+        raise UsageError(f"unknown limit {keyword!r}; {hint}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{keyword}={value!r}: expected a finite number")
+    limit = Limit(
+        keyword=keyword,
+        statistic=build.statistic,
+        metric=build.metric,
+        bound=build.bound,
+        value=float(value),
+        unit=build.unit,
+    )
+    _check_value(limit)
+    return limit
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return "did you mean …" for the nearest known name, and the list of all."""
+    names = sorted(known)
+    close = get_close_matches(name, names, n=1, cutoff=0.6)
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{meant}Known: {', '.join(names)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """A limit without its value."""
+
+    statistic: Statistic
+    metric: str | None
+    bound: Bound
+    unit: Unit
+
+
+def _grammar() -> dict[str, _Form]:
+    forms = {
+        "max_flip_rate": _upper(Statistic.FLIPS, None, Unit.FRACTION),
+        "max_harmful_flip_rate": _upper(Statistic.HARMFUL_FLIPS, None, Unit.FRACTION),
+        "max_weight_memory_ratio": _upper(Statistic.WEIGHT_RATIO, None, Unit.RATIO),
+    }
+    for metric in METRICS.values():
+        forms |= _forms_of(metric)
+    return forms
+
+
+def _forms_of(metric: Metric) -> dict[str, _Form]:
+    name, level, unit = metric.name, metric.level_unit, metric.degradation_unit
+    if metric.direction is Direction.LOWER_IS_BETTER:
+        is_ratio = metric.scale is Scale.NLL
+        worse = Statistic.LOG_RATIO if is_ratio else Statistic.RISE
+        return {
+            f"max_{name}_{'ratio' if is_ratio else 'rise'}": _upper(worse, name, unit),
+            f"max_{name}": _upper(Statistic.VARIANT_LEVEL, name, level),
+            f"max_reference_{name}": _upper(Statistic.REFERENCE_LEVEL, name, level),
+        }
+    lower = Bound.LOWER
+    return {
+        f"max_{name}_drop": _upper(Statistic.DROP, name, unit),
+        f"min_{name}": _Form(
+            statistic=Statistic.VARIANT_LEVEL, metric=name, bound=lower, unit=level
+        ),
+        f"min_reference_{name}": _Form(
+            statistic=Statistic.REFERENCE_LEVEL, metric=name, bound=lower, unit=level
+        ),
+    }
+
+
+def _upper(statistic: Statistic, metric: str | None, unit: Unit) -> _Form:
+    return _Form(statistic=statistic, metric=metric, bound=Bound.UPPER, unit=unit)
+
+
+def _named_flips(keyword: str) -> _Form | None:
+    """Return the form of `max_accuracy_norm_flip_rate`: flips of one named metric."""
+    match = _FLIPS.fullmatch(keyword)
+    metric = METRICS.get(match["metric"] or "") if match else None
+    if match is None or metric is None or not metric.is_correctness:
+        return None
+    statistic = Statistic.HARMFUL_FLIPS if match["harmful"] else Statistic.FLIPS
+    return _upper(statistic, metric.name, Unit.FRACTION)
+
+
+def _wrong_way(keyword: str) -> str:
+    """Return what to write for a known metric whose direction or scale was mistaken."""
+    match = _DIFFERENCE.fullmatch(keyword)
+    metric = METRICS.get(match["metric"]) if match else None
+    if metric is None:
+        return ""
+    if metric.scale is Scale.NLL:
+        return f"{metric.name} is compared as a ratio: max_{metric.name}_ratio=1.02"
+    is_lower = metric.direction is Direction.LOWER_IS_BETTER
+    better, change = ("lower", "rise") if is_lower else ("higher", "drop")
+    return f"{metric.name} is better when {better}: max_{metric.name}_{change}=…"
+
+
+def _check_value(limit: Limit) -> None:
+    value, stated = limit.value, f"{limit.keyword}={limit.value:g}"
+    if value < 0:
+        raise UsageError(f"{stated}: a limit is never negative")
+    match limit.unit:
+        case Unit.FRACTION | Unit.POINTS if value >= 1:
+            raise UsageError(
+                f"{stated}: expected a fraction below 1; {value:g} % is written {value / 100:g}"
+            )
+        case Unit.RATIO | Unit.PERPLEXITY if value == 0:
+            raise UsageError(f"{stated}: expected a number above 0")
+        case Unit.RATIO if value > _LARGEST_RATIO:
+            raise UsageError(
+                f"{stated}: expected variant over reference, such as 1.05; 5 % more is 1.05"
+            )
+        case Unit.RATIO if limit.statistic is Statistic.LOG_RATIO and value < 1:
+            raise UsageError(
+                f"{stated}: expected a ratio of at least 1, variant over reference; "
+                f"{value:g} more is {1 + value:g}"
+            )
