@@ -8,14 +8,28 @@ if TYPE_CHECKING:
     from pytest_quantcheck.workloads.choice import MultipleChoice
     from pytest_quantcheck.workloads.documents import Documents
     from pytest_quantcheck.workloads.generation import Generation
+    from pytest_quantcheck.workloads.scorers import contains, exact_match, json_valid, regex
 
 __version__ = "0.1.0"
-__all__ = ["Documents", "Generation", "MultipleChoice", "__version__"]
+__all__ = [
+    "Documents",
+    "Generation",
+    "MultipleChoice",
+    "__version__",
+    "contains",
+    "exact_match",
+    "json_valid",
+    "regex",
+]
 
 _HOMES = {
     "Documents": "pytest_quantcheck.workloads.documents",
     "Generation": "pytest_quantcheck.workloads.generation",
     "MultipleChoice": "pytest_quantcheck.workloads.choice",
+    "contains": "pytest_quantcheck.workloads.scorers",
+    "exact_match": "pytest_quantcheck.workloads.scorers",
+    "json_valid": "pytest_quantcheck.workloads.scorers",
+    "regex": "pytest_quantcheck.workloads.scorers",
 }
 
 

@@ -60,6 +60,9 @@ METRICS = {
         _share("accuracy"),
         _share("accuracy_norm"),
         _share("exact_match"),
+        _share("contains"),
+        _share("regex_match"),
+        _share("json_valid"),
         Metric(
             name="score",
             direction=Direction.HIGHER_IS_BETTER,

@@ -13,7 +13,6 @@ from pytest_quantcheck.measure.outcome import Failed, failed
 from pytest_quantcheck.measure.selfcheck import check_differs
 from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.dispatch import run_task
-from pytest_quantcheck.workloads.custom import Scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -88,8 +87,7 @@ class Runner:
         """
         examples = workload.examples(max_examples=self._max_examples, seed=self._seed)
         fingerprint = workload.fingerprint(examples)
-        # A scorer of the user's own has no digest: such a workload equals itself alone.
-        key = (variant, fingerprint, workload if isinstance(workload, Scored) else None)
+        key = (variant, fingerprint, None if workload.has_digest else workload)
         if key not in self._known:
             self._known[key] = self._attempt(variant, workload, examples, fingerprint)
         known = self._known[key]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.parse import check_measured
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.plugin.collect import ItemPlan
     from pytest_quantcheck.plugin.session import QuantcheckSession
-    from pytest_quantcheck.workloads.custom import Prompt, Scorer
-
-_DEFAULT_NEW_TOKENS = 64
+    from pytest_quantcheck.workloads.scorers import Given, OwnScore, Scorer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,28 +78,26 @@ class Quant:
 
     def compare(
         self,
-        examples: Sequence[Prompt],
-        score: Scorer,
+        examples: Sequence[Given],
+        score: Scorer | OwnScore | Sequence[Scorer | OwnScore],
         *,
-        max_new_tokens: int = _DEFAULT_NEW_TOKENS,
-        bounds: tuple[float, float] | None = (0.0, 1.0),
         name: str | None = None,
+        **options: Any,  # noqa: ANN401 - what Generation takes
     ) -> Comparison:
-        """Score greedy outputs of reference and variant with `score(output, example)`.
+        """Score the outputs of reference and variant on prompts of the test's own.
 
         Parameters
         ----------
         examples : sequence of str or mapping
             Prompts, or mappings with `prompt`, optional `id cluster slice`, and anything the
             scorer needs.
-        score : callable
-            Returns a number; higher is better.
-        max_new_tokens : int
-            Longest output.
-        bounds : pair of float, or None
-            Lowest and highest possible score; None if there are none.
+        score : scorer, callable, or a list of them
+            As for `Generation`; a callable `score(output, example)` returns a number, higher is
+            better.
         name : str, optional
             Shown in tables; by default the test's name.
+        **options
+            As for `Generation`: `max_new_tokens=64`, `bounds=(0, 1)`, `extract` and so on.
 
         Raises
         ------
@@ -116,10 +112,9 @@ class Quant:
         function = names.rpartition("::")[2]
         workload = Scored(
             examples,
-            score=score,
             name=name or function.removeprefix("test_") or function,
-            max_new_tokens=max_new_tokens,
-            bounds=bounds,
+            score=score,
+            **options,
         )
         return self.measure(workload)
 

@@ -123,6 +123,11 @@ class Workload(Generic[ItemT_co]):
         """Return what besides the examples decides the scores."""
         return {}
 
+    @property
+    def has_digest(self) -> bool:
+        """Whether the fingerprint says all; a workload without one equals itself alone."""
+        return True
+
     def examples(
         self, *, max_examples: int | None = None, seed: int = 0
     ) -> tuple[Example[ItemT_co], ...]:

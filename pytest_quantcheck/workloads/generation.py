@@ -1,15 +1,22 @@
-"""Generation: greedy output compared with the accepted answers."""
+"""Generation: greedy outputs, scored by one rule or several."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.workloads.base import Workload, text
+from pytest_quantcheck.workloads.base import Workload, label, text
 from pytest_quantcheck.workloads.example import GenerationItem
+from pytest_quantcheck.workloads.scorers import Case
+from pytest_quantcheck.workloads.scoring import checked_scoring
 
 if TYPE_CHECKING:
+    from typing import Unpack
+
     from pytest_quantcheck.core.fingerprint import Plain
+    from pytest_quantcheck.workloads.example import Example
+    from pytest_quantcheck.workloads.scorers import Given
+    from pytest_quantcheck.workloads.scoring import ScoringOptions
     from pytest_quantcheck.workloads.source import Row, Source
 
 _DEFAULT_NEW_TOKENS = 64
@@ -26,7 +33,7 @@ def checked_new_tokens(max_new_tokens: int, name: str) -> int:
 
 
 class Generation(Workload[GenerationItem]):
-    """Prompts answered greedily; `exact_match` compares the stripped output with the answers.
+    """Prompts answered greedily, and scored.
 
     Parameters
     ----------
@@ -34,6 +41,20 @@ class Generation(Workload[GenerationItem]):
         As for every workload.
     max_new_tokens : int
         Longest output; generation ends earlier at the model's end-of-sequence token.
+    score : scorer, callable, or a list of them
+        `exact_match()` by default, `contains()`, `regex(pattern)`, `json_valid(schema)`, or a
+        callable `score(output, example) -> float` that gets the example as it stands in the data.
+        Each gives a metric of its own: `exact_match`, `contains`, `regex_match`, `json_valid`,
+        `score`; the first is the one in tables.
+    extract : str, re.Pattern or callable, optional
+        Takes the final answer out of an output before it is scored. Of a regular expression the
+        last match counts: its group `answer`, else its first group, else the whole match. A
+        callable gets the output and returns a string, or None. Where nothing is found, the output
+        gets the lowest score.
+    extract_answer : str, re.Pattern or callable, optional
+        The same for the accepted answers, in each of which it must find something.
+    bounds : pair of float, or None
+        Lowest and highest score of a callable, (0, 1) by default; None if there are none.
 
     Examples
     --------
@@ -43,7 +64,7 @@ class Generation(Workload[GenerationItem]):
     Generation('sums')
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("exact_match",)
+    metrics: tuple[str, ...]  # type: ignore[misc]  # of each workload its own
     item_fields: ClassVar[tuple[str, ...]] = ("prompt", "answer")
 
     def __init__(
@@ -53,12 +74,40 @@ class Generation(Workload[GenerationItem]):
         name: str,
         max_examples: int | None = None,
         max_new_tokens: int = _DEFAULT_NEW_TOKENS,
+        **options: Unpack[ScoringOptions],
     ) -> None:
         super().__init__(source, name=name, max_examples=max_examples)
         self.max_new_tokens = checked_new_tokens(max_new_tokens, name)
+        self.output_scoring = checked_scoring(options, name)
+        self.metrics = self.output_scoring.metrics
+        self._given: dict[str, Given] = {}
+
+    @property
+    def has_digest(self) -> bool:
+        """Whether the fingerprint says all; not of callables, which may differ under one."""
+        return self.output_scoring.has_digest
 
     def item(self, row: Row) -> GenerationItem:
         """Return the item of one row, or raise MeasurementError with its place."""
+        self._given[label(row, "id") or str(row.number)] = self._as_given(row)
+        return GenerationItem(prompt=text(row, "prompt"), answers=self._answers(row))
+
+    def case(self, example: Example[GenerationItem]) -> Case:
+        """Return what scorers judge an output to this example by."""
+        return Case(
+            place=f"example {example.id} of {self.name}",
+            answers=tuple(answer.strip() for answer in example.item.answers),
+            given=self._given[example.id],
+        )
+
+    def scoring(self) -> dict[str, Plain]:
+        """Return what besides the examples decides the scores."""
+        return {"max_new_tokens": self.max_new_tokens, **self.output_scoring.plain()}
+
+    def _as_given(self, row: Row) -> Given:
+        return row.fields
+
+    def _answers(self, row: Row) -> tuple[str, ...]:
         answer = row.fields.get("answer")
         answers = (answer,) if isinstance(answer, str) else answer
         if (
@@ -66,14 +115,10 @@ class Generation(Workload[GenerationItem]):
             or not answers
             or not all(isinstance(one, str) and one.strip() for one in answers)
         ):
+            if not self.output_scoring.needs_answer:
+                return ()
             raise MeasurementError(
                 f"{row.place}: field 'answer': found {answer!r}, expected a non-empty string or a "
                 "list of them"
             )
-        return GenerationItem(
-            prompt=text(row, "prompt"), answers=tuple(str(one) for one in answers)
-        )
-
-    def scoring(self) -> dict[str, Plain]:
-        """Return what besides the examples decides the scores."""
-        return {"max_new_tokens": self.max_new_tokens}
+        return self.output_scoring.accepted(tuple(str(one) for one in answers), row.place)

@@ -99,6 +99,10 @@ def scored(examples=("a",), **options):
     return Scored(examples, **settings)
 
 
+def score_of(workload, example):
+    return workload.output_scoring.ready()("out", workload.case(example)).values["score"]
+
+
 @pytest.mark.parametrize("bounds", [1, (1,), (0, 1, 2), ("low", "high"), (0, None)])
 def test_bounds_are_two_numbers(bounds):
     with pytest.raises(UsageError, match="expected two finite numbers, the lower first, or None"):
@@ -110,7 +114,7 @@ def test_an_id_that_is_null_is_none():
 
     (example,) = workload.examples()
 
-    assert (example.id, workload.score("out", example)) == ("1", 1.0)
+    assert (example.id, score_of(workload, example)) == ("1", 1.0)
 
 
 @pytest.mark.parametrize("change", [{"max_new_tokens": 5}, {"bounds": (0, 2)}, {"bounds": None}])

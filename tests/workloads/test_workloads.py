@@ -244,6 +244,10 @@ def test_a_wrong_argument_is_refused_at_once(build, message):
         build()
 
 
+def score_of(workload, example):
+    return workload.output_scoring.ready()("out", workload.case(example)).values["score"]
+
+
 def scored(score, bounds=(0, 1)):
     examples = ["a", {"prompt": "b", "gold": 2, "id": "two"}]
     return Scored(examples, score=score, name="own", max_new_tokens=4, bounds=bounds)
@@ -253,7 +257,7 @@ def test_a_scorer_gets_the_examples_as_they_were_given():
     seen = []
     workload = scored(lambda output, example: seen.append((output, example)) or 1)
 
-    scores = [workload.score("out", example) for example in workload.examples()]
+    scores = [score_of(workload, example) for example in workload.examples()]
 
     assert scores == [1.0, 1.0]
     assert seen == [("out", "a"), ("out", {"prompt": "b", "gold": 2, "id": "two"})]
@@ -272,10 +276,10 @@ def test_a_score_that_is_no_number_or_out_of_bounds_names_the_example(value, mes
     workload = scored(lambda *_: value)
 
     with pytest.raises(MeasurementError, match=rf"example 1 of own: .*{message}"):
-        workload.score("out", workload.examples()[0])
+        score_of(workload, workload.examples()[0])
 
 
 def test_without_bounds_any_finite_score_will_do():
     workload = scored(lambda *_: -250, bounds=None)
 
-    assert workload.score("out", workload.examples()[0]) == -250.0
+    assert score_of(workload, workload.examples()[0]) == -250.0

@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.tasks.choice import measure_choice
-from pytest_quantcheck.measure.tasks.custom import measure_scored
 from pytest_quantcheck.measure.tasks.documents import measure_documents
 from pytest_quantcheck.measure.tasks.generation import measure_generation
 from pytest_quantcheck.workloads.choice import MultipleChoice
-from pytest_quantcheck.workloads.custom import Scored
 from pytest_quantcheck.workloads.documents import Documents
 from pytest_quantcheck.workloads.generation import Generation
 
@@ -33,9 +31,7 @@ def run_task(job: Job) -> TaskResult:
         case Documents():
             return measure_documents(job)
         case Generation():
-            return measure_generation(job, max_new_tokens=job.workload.max_new_tokens)
-        case Scored():
-            return measure_scored(job, job.workload)
+            return measure_generation(job, job.workload)
         case _:
             raise UsageError(
                 f"workload {job.workload!r}: expected MultipleChoice, Documents, Generation or "

@@ -1,10 +1,11 @@
-"""Generation: greedy outputs, compared with the accepted answers or scored by the user."""
+"""Generation: greedy outputs and what the scorers of a workload say of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.metric import METRICS, Scale
 from pytest_quantcheck.measure.measurement import Output, TaskResult
 from pytest_quantcheck.measure.tasks.common import check_length, example_scores, named_errors
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.protocols import LoadedModel
     from pytest_quantcheck.measure.tasks.common import Job
+    from pytest_quantcheck.workloads.generation import Generation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,32 +29,44 @@ class Answers:
     """Tokens of the first prompt."""
 
 
-def measure_generation(job: Job, *, max_new_tokens: int) -> TaskResult:
-    """Answer every prompt greedily and compare with the accepted answers.
+def measure_generation(job: Job, workload: Generation) -> TaskResult:
+    """Answer every prompt greedily, and score the outputs.
 
     Parameters
     ----------
     job : Job
-        A `Generation` workload.
-    max_new_tokens : int
-        Longest output.
+        Its examples.
+    workload : Generation
+        How outputs are made and scored; a callable is called once for each example, in order.
 
     Raises
     ------
+    UsageError, BackendUnavailable
+        A scorer cannot score as asked, or its package is missing.
     MeasurementError
-        A prompt and its output are longer than the context, or the logits are not finite.
-
-    Notes
-    -----
-    `exact_match` compares strings without the white space around them.
+        A prompt and its output are longer than the context, the logits are not finite, or a
+        callable returned no finite number within the bounds. What a callable itself raises is
+        raised on, with a note of the example.
     """
-    answers = answer(job, max_new_tokens)
-    matches = [
-        float(text.strip() in {accepted.strip() for accepted in example.item.answers})
-        for text, example in zip(answers.texts, job.examples, strict=True)
-    ]
+    score = workload.output_scoring.ready()
+    answers = answer(job, workload.max_new_tokens)
+    found = []
+    for text, example in zip(answers.texts, job.examples, strict=True):
+        try:
+            found.append(score(text, workload.case(example)))
+        except Exception as error:
+            error.add_note(f"while scoring {job.place(example)}, whose output was {text!r}")
+            raise
     return TaskResult(
-        scores={"exact_match": example_scores("exact_match", matches, job.examples)},
+        scores={
+            scorer.metric: example_scores(
+                scorer.metric,
+                [one.values[scorer.metric] for one in found],
+                job.examples,
+                bounds=scorer.bounds if METRICS[scorer.metric].scale is Scale.SCORE else None,
+            )
+            for scorer in workload.output_scoring.scorers
+        },
         outputs=outputs(answers),
         tokens=answers.tokens,
         first_token_ids=answers.first_prompt,
