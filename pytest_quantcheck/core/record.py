@@ -78,6 +78,8 @@ class CheckRecord:
     is_statistical: bool
     fingerprint: str
     """Digest of the examples and of how they are scored."""
+    prompt_fingerprint: str
+    """Digest of the token ids the model was given; empty where it was given none."""
     worst: list[ExampleRecord]
     """The examples that changed most, those that got worse first."""
 
@@ -100,6 +102,8 @@ class MeasurementRecord:
     weight_bytes: int
     is_reference: bool
     fingerprint: str
+    prompt_fingerprint: str
+    """Digest of the token ids the model was given for every example."""
     first_token_ids: list[int]
     """Of the first example, as the model saw them."""
 

@@ -9,15 +9,23 @@ import numpy as np
 
 from pytest_quantcheck.measure.tasks.common import check_length, named_errors
 from pytest_quantcheck.measure.tasks.documents import document_requests
-from pytest_quantcheck.measure.tasks.generation import prompt_tokens
 from pytest_quantcheck.measure.tasks.pairs import pair_request
+from pytest_quantcheck.measure.tasks.prompts import prompt_tokens
+from pytest_quantcheck.workloads.asked import ask_directly
+from pytest_quantcheck.workloads.messages import is_conversation
+from pytest_quantcheck.workloads.prompt import checked_prompting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias, Unpack
 
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.pool import Pool
     from pytest_quantcheck.measure.protocols import ScoreRequest
+    from pytest_quantcheck.workloads.messages import Message
+    from pytest_quantcheck.workloads.prompt import ChatOptions
+
+    Conversation: TypeAlias = Sequence[Message]
 
 _NEW_TOKENS = 64
 
@@ -67,40 +75,62 @@ class Handle:
 
     @overload
     def generate(  # type: ignore[overload-overlap]  # a str is a sequence of str
-        self, prompts: str, max_new_tokens: int = ...
+        self,
+        prompts: str | Conversation,
+        max_new_tokens: int = ...,
+        **chat: Unpack[ChatOptions],
     ) -> str: ...
 
     @overload
-    def generate(self, prompts: Sequence[str], max_new_tokens: int = ...) -> list[str]: ...
+    def generate(
+        self,
+        prompts: Sequence[str | Conversation],
+        max_new_tokens: int = ...,
+        **chat: Unpack[ChatOptions],
+    ) -> list[str]: ...
 
     def generate(
-        self, prompts: str | Sequence[str], max_new_tokens: int = _NEW_TOKENS
+        self,
+        prompts: str | Conversation | Sequence[str | Conversation],
+        max_new_tokens: int = _NEW_TOKENS,
+        **chat: Unpack[ChatOptions],
     ) -> str | list[str]:
         """Return the greedy answer to one prompt, or to each of several.
 
         Parameters
         ----------
-        prompts : str or sequence of str
-            As the model should see them; no chat template is applied.
+        prompts : str, conversation, or sequence of them
+            A conversation is a list of mappings with `role` and `content`, and is written by the
+            model's chat template. Strings are given as they stand, unless `chat=True`.
         max_new_tokens : int
             Longest answer; it ends earlier at the end-of-sequence token.
+        **chat
+            `chat=True` makes each string a user turn; with it, `system` is the system turn, and
+            `chat_template_kwargs` what else the chat template takes.
 
         Raises
         ------
+        UsageError
+            The model has no chat template that could write a conversation.
         MeasurementError
-            Prompt and answer are longer than the context, or the logits are not finite.
+            Prompt and answer are longer than the context, a conversation is wrong, or the logits
+            are not finite.
         """
-        if isinstance(prompts, str):
-            return self.generate([prompts], max_new_tokens)[0]
+        is_single = isinstance(prompts, str) or is_conversation(prompts)
+        several: Sequence[str | Conversation] = [prompts] if is_single else prompts  # type: ignore[list-item,assignment]  # just looked
+        recipe = checked_prompting(chat, "generate")
         loaded = self._pool.get(self.variant)
-        places = [f"prompt {index}" for index in range(len(prompts))]
+        places = [f"prompt {index}" for index in range(len(several))]
         tokens = [
-            prompt_tokens(loaded, prompt, max_new_tokens, place=place)
-            for prompt, place in zip(prompts, places, strict=True)
+            prompt_tokens(
+                loaded, ask_directly(prompt, recipe, place=place), max_new_tokens, place=place
+            ).tokens
+            for prompt, place in zip(several, places, strict=True)
         ]
         with named_errors(places):
             found = loaded.generate(tokens, max_new_tokens)
-        return [loaded.decode(answer) for answer in found]
+        answers = [loaded.decode(answer) for answer in found]
+        return answers[0] if is_single else answers
 
     def loglikelihood(self, context: str, continuation: str) -> float:
         """Return the log-likelihood in nats of `continuation` after `context`.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantcheck.core.fingerprint import digest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -36,6 +38,10 @@ class TaskResult:
     """Tokens scored or generated."""
     first_token_ids: tuple[int, ...]
     """What the model was given for the first example."""
+    prompt_digests: tuple[str, ...] = ()
+    """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
+    cut_prompts: int = 0
+    """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,3 +67,12 @@ class Measurement:
     """What the arithmetic was done in: `float16`."""
     first_token_ids: tuple[int, ...]
     """What the model was given for the first example."""
+    prompt_digests: tuple[str, ...] = ()
+    """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
+    cut_prompts: int = 0
+    """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
+
+    @property
+    def prompt_fingerprint(self) -> str:
+        """Digest of the token ids of every prompt; empty where the model saw no tokens."""
+        return digest([*self.prompt_digests]) if self.prompt_digests else ""

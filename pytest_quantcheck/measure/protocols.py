@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantcheck.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     import numpy as np
@@ -110,6 +110,28 @@ class LoadedModel(Protocol):
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
+        ...
+
+    def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return a conversation as the model's own chat template writes it.
+
+        The text ends where the assistant's turn begins; `encode(text, special=True)` gives it
+        exactly one BOS. `options` are what else the template takes.
+
+        Raises
+        ------
+        UsageError
+            There is no chat template, or it has no place for the system turn, the tools or an
+            option.
+        MeasurementError
+            The template refuses the conversation.
+        """
         ...
 
     def decode(self, tokens: Sequence[int]) -> str:

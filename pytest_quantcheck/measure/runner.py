@@ -185,4 +185,6 @@ class Runner:
             seconds=self._clock() - started,
             compute_dtype=loaded.compute_dtype,
             first_token_ids=result.first_token_ids,
+            prompt_digests=result.prompt_digests,
+            cut_prompts=result.cut_prompts,
         )

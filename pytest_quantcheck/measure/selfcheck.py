@@ -9,6 +9,7 @@ from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.measure.protocols import Weights
 
 LEAST_FRACTION = 0.9
@@ -66,6 +67,32 @@ def check_differs(variant: Variant, weights: Weights, reference: Weights) -> Non
             "equal the reference's bit for bit after dequantization: the test would compare a "
             "model with itself. Was the checkpoint quantized before? Give the unquantized one"
         )
+
+
+def check_same_prompts(reference: Measurement, variant: Measurement) -> None:
+    """Check that reference and variant were asked the same, token for token.
+
+    Parameters
+    ----------
+    reference, variant : Measurement
+        Of one workload. One that saw no tokens is not compared.
+
+    Raises
+    ------
+    UsageError
+        An example was given as other tokens: the two have different tokenizers, chat templates
+        or contexts.
+    """
+    pairs = zip(reference.prompt_digests, variant.prompt_digests, strict=False)
+    for example, (one, other) in zip(variant.examples, pairs, strict=False):
+        if one != other:
+            raise UsageError(
+                f"example {example.id} of {variant.workload_name}: variant "
+                f"{variant.variant.label} was given other tokens than the reference "
+                f"{reference.variant.label}, so their scores cannot be compared: the tokenizer, "
+                "the chat template or the longest context differs between their checkpoints; "
+                "expected the same files in both"
+            )
 
 
 def _left(weights: Weights) -> str:

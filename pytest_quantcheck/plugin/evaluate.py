@@ -84,6 +84,7 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         weight_bytes=side.weight_bytes,
         is_reference=is_reference,
         fingerprint=measured.fingerprint,
+        prompt_fingerprint=measured.prompt_fingerprint,
         first_token_ids=list(measured.first_token_ids),
     )
 
@@ -103,6 +104,16 @@ def chance_warning(measurement: Measurement | None) -> str:
         f"({format_quantity(metric_level(scores), Unit.FRACTION)} against "
         f"{format_quantity(chance, Unit.FRACTION)}), so a drop has nothing to show; "
         f"min_reference_{metric} makes this an error"
+    )
+
+
+def cut_warning(measurement: Measurement | None) -> str:
+    """Return a warning if prompts lost their oldest part; empty if all were whole."""
+    if measurement is None or not measurement.cut_prompts:
+        return ""
+    return (
+        f"{measurement.workload_name}: {measurement.cut_prompts} of {len(measurement.examples)} "
+        "prompts are longer than the context and lost their oldest part (truncate='left')"
     )
 
 
@@ -171,5 +182,6 @@ def _record(
         gate=gate.value,
         is_statistical=limit.is_statistical,
         fingerprint=measured.fingerprint if measured else "",
+        prompt_fingerprint=measured.prompt_fingerprint if measured else "",
         worst=worst_examples(pair.reference.measurement, measured, about.metric),
     )

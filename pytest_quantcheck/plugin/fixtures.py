@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +11,12 @@ from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.selfcheck import check_same_prompts
 from pytest_quantcheck.plugin.evaluate import (
     Pair,
     Side,
     chance_warning,
+    cut_warning,
     evaluate,
     measurement_record,
 )
@@ -21,6 +24,7 @@ from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.base import Workload
 from pytest_quantcheck.workloads.custom import Scored
+from pytest_quantcheck.workloads.prompt import located_few_shot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +101,7 @@ class Quant:
         name : str, optional
             Shown in tables; by default the test's name.
         **options
-            As for `Generation`: `max_new_tokens=64`, `bounds=(0, 1)`, `extract` and so on.
+            As for `Generation`: `max_new_tokens=64`, `bounds=(0, 1)`, `extract`, `chat` and so on.
 
         Raises
         ------
@@ -110,6 +114,9 @@ class Quant:
             raise UsageError(f"examples={examples!r}: expected a list of prompts or mappings")
         names = self._plan.location.nodeid.partition("::")[2].partition("[")[0]
         function = names.rpartition("::")[2]
+        if "few_shot" in options:
+            caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - no public way
+            options["few_shot"] = located_few_shot(options["few_shot"], caller)
         workload = Scored(
             examples,
             name=name or function.removeprefix("test_") or function,
@@ -174,11 +181,12 @@ class Quant:
             for budget in self._plan.budgets
             if budget.limit.statistic is Statistic.REFERENCE_LEVEL
         }
-        found = (
+        found = [
             chance_warning(pair.reference.measurement)
             for workload, pair in self._pairs.items()
             if workload not in floored
-        )
+        ]
+        found += [cut_warning(pair.variant.measurement) for pair in self._pairs.values()]
         return [warning for warning in found if warning]
 
     def _measured(self, workload: WorkloadLike) -> Pair:
@@ -191,6 +199,7 @@ class Quant:
             runner = self._laboratory.runner
             reference = runner.measure(self._laboratory.reference, workload)
             variant = runner.measure(self._recipe, workload)
+            check_same_prompts(reference, variant)
             self._pairs[workload] = self._pair(reference, variant)
         return self._pairs[workload]
 

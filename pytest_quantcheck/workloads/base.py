@@ -95,9 +95,11 @@ class Workload(Generic[ItemT_co]):
         """
         renames = checked_renames(fields, {*SHARED_FIELDS, *cls.item_fields})
         # Paths start at the calling file, as people write them beside their tests.
-        where = resolve(path, sys._getframe(1).f_code.co_filename)  # noqa: SLF001 - no public way
+        caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - no public way
+        where = resolve(path, caller)
         source = JsonlSource(path=where, fields=renames)
-        return cls(source, name=name or where.stem, max_examples=limit, **options)
+        placed = cls._placed(options, caller, renames)
+        return cls(source, name=name or where.stem, max_examples=limit, **placed)
 
     @classmethod
     def from_examples(
@@ -109,7 +111,20 @@ class Workload(Generic[ItemT_co]):
         **options: Any,  # noqa: ANN401 - what the constructor of each workload takes
     ) -> Self:
         """Return the workload of mappings with the same fields as the lines of a file."""
-        return cls(MemorySource(examples=examples), name=name, max_examples=limit, **options)
+        caller = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - no public way
+        placed = cls._placed(options, caller, {})
+        return cls(MemorySource(examples=examples), name=name, max_examples=limit, **placed)
+
+    @classmethod
+    def _placed(
+        cls, options: Mapping[str, Any], caller: str, fields: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Return options whose paths start at the folder of the file `caller`.
+
+        `fields` renames the fields of files that options name, as it does those of the source.
+        """
+        del caller, fields
+        return dict(options)
 
     def __repr__(self) -> str:
         """Return a name short enough for a test id or a traceback."""
@@ -152,6 +167,7 @@ class Workload(Generic[ItemT_co]):
         return digest({"kind": type(self).__name__, "scoring": self.scoring(), "examples": rows})
 
     def _read(self) -> tuple[Example[ItemT_co], ...]:
+        self._prepare()
         seen: dict[str, str] = {}
         examples = []
         for row in self._source.rows():
@@ -166,6 +182,9 @@ class Workload(Generic[ItemT_co]):
         if not examples:
             raise MeasurementError(f"workload {self.name}: no examples; expected at least one")
         return tuple(examples)
+
+    def _prepare(self) -> None:
+        """Read what examples need besides their rows."""
 
     def _example(self, row: Row) -> Example[ItemT_co]:
         item = self.item(row)

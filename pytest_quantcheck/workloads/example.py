@@ -19,6 +19,8 @@ class ChoiceItem:
     choices: tuple[str, ...]
     answer: int
     """Index of the right choice."""
+    turns: str = ""
+    """Messages and tools of a row that holds a conversation, as JSON; `context` shows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class GenerationItem:
     prompt: str
     answers: tuple[str, ...]
     """Accepted outputs; empty where a scorer of the user's own decides."""
+    turns: str = ""
+    """Messages and tools of a row that holds a conversation, as JSON; `prompt` shows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

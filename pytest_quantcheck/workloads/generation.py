@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.workloads.base import Workload, label, text
+from pytest_quantcheck.workloads.base import label
 from pytest_quantcheck.workloads.example import GenerationItem
+from pytest_quantcheck.workloads.prompt import PromptOptions
+from pytest_quantcheck.workloads.prompted import Prompted, packed_turns
 from pytest_quantcheck.workloads.scorers import Case
-from pytest_quantcheck.workloads.scoring import checked_scoring
+from pytest_quantcheck.workloads.scoring import ScoringOptions, checked_scoring, refuse_unknown
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.fingerprint import Plain
     from pytest_quantcheck.workloads.example import Example
     from pytest_quantcheck.workloads.scorers import Given
-    from pytest_quantcheck.workloads.scoring import ScoringOptions
     from pytest_quantcheck.workloads.source import Row, Source
 
 _DEFAULT_NEW_TOKENS = 64
@@ -32,7 +33,11 @@ def checked_new_tokens(max_new_tokens: int, name: str) -> int:
     return max_new_tokens
 
 
-class Generation(Workload[GenerationItem]):
+class GenerationOptions(PromptOptions, ScoringOptions, total=False):
+    """Keyword options of `Generation` that its constructor passes on."""
+
+
+class Generation(Prompted[GenerationItem]):
     """Prompts answered greedily, and scored.
 
     Parameters
@@ -55,6 +60,10 @@ class Generation(Workload[GenerationItem]):
         The same for the accepted answers, in each of which it must find something.
     bounds : pair of float, or None
         Lowest and highest score of a callable, (0, 1) by default; None if there are none.
+    chat, system, chat_template_kwargs, template, few_shot, shots, truncate
+        How the prompt becomes what the model is asked: see `Prompted`. Few-shot examples show
+        their first answer, whole; in plain text a space stands between prompt and answer, unless
+        one of them brings white space.
 
     Examples
     --------
@@ -62,10 +71,19 @@ class Generation(Workload[GenerationItem]):
     ...     [{"prompt": "2 + 2 =", "answer": ["4", "four"]}], name="sums", max_new_tokens=4
     ... )
     Generation('sums')
+    >>> Generation.from_examples(
+    ...     [{"prompt": "2 + 2?", "answer": "4"}],
+    ...     name="sums",
+    ...     chat=True,
+    ...     system="Answer with the number alone.",
+    ...     few_shot=[{"prompt": "1 + 1?", "answer": "2"}],
+    ... )
+    Generation('sums')
     """
 
     metrics: tuple[str, ...]  # type: ignore[misc]  # of each workload its own
-    item_fields: ClassVar[tuple[str, ...]] = ("prompt", "answer")
+    item_fields: ClassVar[tuple[str, ...]] = ("prompt", "messages", "tools", "answer")
+    prompt_field: ClassVar[str] = "prompt"
 
     def __init__(
         self,
@@ -74,11 +92,13 @@ class Generation(Workload[GenerationItem]):
         name: str,
         max_examples: int | None = None,
         max_new_tokens: int = _DEFAULT_NEW_TOKENS,
-        **options: Unpack[ScoringOptions],
+        **options: Unpack[GenerationOptions],
     ) -> None:
-        super().__init__(source, name=name, max_examples=max_examples)
+        refuse_unknown(options, GenerationOptions.__annotations__, name)
+        prompting, scoring = _split(options)
+        super().__init__(source, name=name, max_examples=max_examples, **prompting)
         self.max_new_tokens = checked_new_tokens(max_new_tokens, name)
-        self.output_scoring = checked_scoring(options, name)
+        self.output_scoring = checked_scoring(scoring, name)
         self.metrics = self.output_scoring.metrics
         self._given: dict[str, Given] = {}
 
@@ -90,7 +110,17 @@ class Generation(Workload[GenerationItem]):
     def item(self, row: Row) -> GenerationItem:
         """Return the item of one row, or raise MeasurementError with its place."""
         self._given[label(row, "id") or str(row.number)] = self._as_given(row)
-        return GenerationItem(prompt=text(row, "prompt"), answers=self._answers(row))
+        question = self.question(row)
+        return GenerationItem(
+            prompt=question.prompt, answers=self._answers(row), turns=packed_turns(question)
+        )
+
+    def solution(self, row: Row) -> str:
+        """Return the first accepted answer, whole."""
+        answers = _accepted(row)
+        if not answers:
+            raise _no_answer(row)
+        return answers[0]
 
     def case(self, example: Example[GenerationItem]) -> Case:
         """Return what scorers judge an output to this example by."""
@@ -102,23 +132,43 @@ class Generation(Workload[GenerationItem]):
 
     def scoring(self) -> dict[str, Plain]:
         """Return what besides the examples decides the scores."""
-        return {"max_new_tokens": self.max_new_tokens, **self.output_scoring.plain()}
+        own = {"max_new_tokens": self.max_new_tokens, **self.output_scoring.plain()}
+        return super().scoring() | own
 
     def _as_given(self, row: Row) -> Given:
         return row.fields
 
     def _answers(self, row: Row) -> tuple[str, ...]:
-        answer = row.fields.get("answer")
-        answers = (answer,) if isinstance(answer, str) else answer
-        if (
-            not isinstance(answers, list | tuple)
-            or not answers
-            or not all(isinstance(one, str) and one.strip() for one in answers)
-        ):
-            if not self.output_scoring.needs_answer:
-                return ()
-            raise MeasurementError(
-                f"{row.place}: field 'answer': found {answer!r}, expected a non-empty string or a "
-                "list of them"
-            )
-        return self.output_scoring.accepted(tuple(str(one) for one in answers), row.place)
+        answers = _accepted(row)
+        if answers:
+            return self.output_scoring.accepted(answers, row.place)
+        if self.output_scoring.needs_answer:
+            raise _no_answer(row)
+        return ()
+
+
+def _accepted(row: Row) -> tuple[str, ...]:
+    """Return the accepted answers of a row; none where there are no proper ones."""
+    answer = row.fields.get("answer")
+    answers = (answer,) if isinstance(answer, str) else answer
+    if isinstance(answers, list | tuple) and all(
+        isinstance(one, str) and one.strip() for one in answers
+    ):
+        return tuple(str(one) for one in answers)
+    return ()
+
+
+def _no_answer(row: Row) -> MeasurementError:
+    return MeasurementError(
+        f"{row.place}: field 'answer': found {row.fields.get('answer')!r}, expected a non-empty "
+        "string or a list of them"
+    )
+
+
+def _split(options: GenerationOptions) -> tuple[PromptOptions, ScoringOptions]:
+    """Return the options for prompts, and those for scores."""
+    prompting = {
+        name: one for name, one in options.items() if name in PromptOptions.__annotations__
+    }
+    scoring = {name: one for name, one in options.items() if name not in prompting}
+    return prompting, scoring  # type: ignore[return-value]  # by their names

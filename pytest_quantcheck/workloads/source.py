@@ -76,6 +76,8 @@ class MemorySource:
     """Mappings that a test module built itself."""
 
     examples: Sequence[Mapping[str, Plain]]
+    name: str = "examples"
+    """How errors name the list."""
 
     def rows(self) -> Iterator[Row]:
         """Yield every mapping.
@@ -86,7 +88,7 @@ class MemorySource:
             An example is not a mapping.
         """
         for index, example in enumerate(self.examples):
-            place = f"examples[{index}]"
+            place = f"{self.name}[{index}]"
             if not hasattr(example, "keys"):
                 raise MeasurementError(
                     f"{place}: found {type(example).__name__}, expected a mapping with the "

@@ -1,7 +1,8 @@
 """A backend without torch: tokens are characters, and each precision is wrong by a known rule.
 
 Precision `fp16` is always right; `lossy-30` is wrong on the examples whose number is below 30 in a
-thousand; `late-1200` is right only from number 1,200 on. The number is the first one in the prompt.
+thousand; `late-1200` is right only from number 1,200 on; `foreign` has another tokenizer. The
+number is the first one in the prompt.
 """
 
 from __future__ import annotations
@@ -65,7 +66,12 @@ class FakeModel:
         return True
 
     def encode(self, text: str, *, special: bool) -> list[int]:
+        if self.precision.startswith("foreign"):
+            text = f" {text}"
         return [self.prefix_token] * special + [ord(char) for char in text]
+
+    def render_chat(self, messages: list, *, tools: tuple = (), options: object = None) -> str:  # noqa: ARG002
+        return "".join(f"<{m['role']}>{m['content']}" for m in messages) + "<assistant>"
 
     def decode(self, tokens: list[int]) -> str:
         return "".join(chr(token) for token in tokens)

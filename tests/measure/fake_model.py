@@ -8,7 +8,7 @@ import numpy as np
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.variant import Variant
-from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource, NonFiniteLogitsError, Weights
 
@@ -37,6 +37,8 @@ class FakeModel:
     model: object = "rules"
     merged: str = ""
     """Two characters that become one token."""
+    refused: str = ""
+    """The chat template raises at messages that hold this."""
     asked: list = field(default_factory=list)
     closed: int = 0
 
@@ -53,6 +55,12 @@ class FakeModel:
         if self.merged:
             text = text.replace(self.merged, "\x02")
         return [BOS] * special + [ord(character) for character in text]
+
+    def render_chat(self, messages, *, tools=(), options=None) -> str:
+        if self.refused and any(self.refused in m["content"] for m in messages):
+            raise MeasurementError("the chat template refuses it")
+        turns = "".join(f"<{m['role'][0]}>{m['content']}" for m in messages)
+        return f"{turns}{len(tools) or ''}{''.join(options or {})}<a>"
 
     def decode(self, tokens) -> str:
         text = "".join(chr(token) for token in tokens if token != BOS)

@@ -60,6 +60,7 @@ CHECK = CheckRecord(
     gate="regression",
     is_statistical=True,
     fingerprint="f" * 64,
+    prompt_fingerprint="a" * 64,
     worst=[FLIP],
 )
 MEASURED = MeasurementRecord(
@@ -76,6 +77,7 @@ MEASURED = MeasurementRecord(
     weight_bytes=16_000_000_000,
     is_reference=True,
     fingerprint="f" * 64,
+    prompt_fingerprint="a" * 64,
     first_token_ids=[1, 2, 3],
 )
 ENVIRONMENT = EnvironmentRecord(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
 from pytest_quantcheck.errors import MeasurementError, QuantcheckError
+from pytest_quantcheck.measure.engine.chat import render_chat
 from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.forward import Forward
 from pytest_quantcheck.measure.engine.generation import Generator
@@ -20,7 +21,7 @@ from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
@@ -101,6 +102,16 @@ class CausalModel:
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
         return self._encoder.encode(text, special=special)
+
+    def render_chat(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        tools: Sequence[Mapping[str, Any]] = (),
+        options: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return a conversation as the chat template writes it, up to the assistant's turn."""
+        return render_chat(self.tokenizer, messages, tools=tools, options=options or {})
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text without special tokens."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.measure.measurement import Output, TaskResult
-from pytest_quantcheck.measure.tasks.common import check_length, example_scores, named_errors
-from pytest_quantcheck.measure.tasks.pairs import pair_request
+from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
+from pytest_quantcheck.measure.tasks.prompts import choice_prompt, tokens_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_quantcheck.measure.tasks.common import Job
+    from pytest_quantcheck.measure.tasks.prompts import ChoicePrompt
     from pytest_quantcheck.workloads.example import ChoiceItem
+    from pytest_quantcheck.workloads.prompted import Prompted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +47,9 @@ def measure_choice(job: Job) -> TaskResult:
     if its right choice beats every other: a variant that finds all choices equally likely has
     none right, whatever their order.
     """
-    requests, owners = [], []
-    for example in job.examples:
-        for choice in example.item.choices:
-            request = pair_request(job.loaded, example.item.context, choice)
-            check_length(
-                job.place(example), len(request.tokens) - 1, "context and choice", job.loaded
-            )
-            requests.append(request)
-            owners.append(job.place(example))
-    with named_errors(owners):
+    prompts = _prompts(job)
+    requests = [request for prompt in prompts for request in prompt.requests]
+    with named_errors(_owners(job)):
         found = job.loaded.score(requests, advance=job.advance_of(len(requests)))
     sums = iter([math.fsum(values.tolist()) for values in found])
     decisions, normalized = [], []
@@ -76,7 +71,29 @@ def measure_choice(job: Job) -> TaskResult:
         ),
         tokens=sum(len(request.tokens) - request.first_target for request in requests),
         first_token_ids=requests[0].tokens,
+        prompt_digests=tuple(
+            tokens_digest([request.tokens for request in prompt.requests]) for prompt in prompts
+        ),
+        cut_prompts=sum(prompt.is_cut for prompt in prompts),
     )
+
+
+def _prompts(job: Job) -> list[ChoicePrompt]:
+    workload: Prompted[Any] = job.workload  # type: ignore[assignment]  # whose task this is
+    return [
+        choice_prompt(
+            job.loaded,
+            workload.asked(example.item),
+            example.item.choices,
+            place=job.place(example),
+        )
+        for example in job.examples
+    ]
+
+
+def _owners(job: Job) -> list[str]:
+    """Return how errors name the example of each request."""
+    return [job.place(example) for example in job.examples for _ in example.item.choices]
 
 
 def _decide(nats: Sequence[float], answer: int) -> _Decision:

@@ -10,6 +10,7 @@ import numpy as np
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.measurement import Output, TaskResult
 from pytest_quantcheck.measure.tasks.common import cluster_codes, named_errors
+from pytest_quantcheck.measure.tasks.prompts import tokens_digest
 from pytest_quantcheck.measure.tasks.windows import window_requests
 from pytest_quantcheck.stats.scores import ExampleScores
 
@@ -48,7 +49,8 @@ def measure_documents(job: Job) -> TaskResult:
     enough that blocks are nearly independent: 256 tokens, or 3·T^(1/3) of T tokens in all.
     Blocks of one document differ in length by at most a token. Values are summed in float64.
     """
-    per_document = _token_losses(job)
+    windows = [_requests(job, example) for example in job.examples]
+    per_document = _token_losses(job, windows)
     fewer = len(job.examples) < _FEWEST_DOCUMENTS
     return TaskResult(
         scores={"perplexity": _blocks(job, per_document) if fewer else _rows(job, per_document)},
@@ -57,7 +59,10 @@ def measure_documents(job: Job) -> TaskResult:
             for example, losses in zip(job.examples, per_document, strict=True)
         ),
         tokens=sum(len(losses) for losses in per_document),
-        first_token_ids=_requests(job, job.examples[0])[0].tokens,
+        first_token_ids=windows[0][0].tokens,
+        prompt_digests=tuple(
+            tokens_digest([request.tokens for request in found]) for found in windows
+        ),
     )
 
 
@@ -99,9 +104,8 @@ def _requests(job: Job, example: Example[Any]) -> list[ScoreRequest]:
     return document_requests(job.loaded, example.item.text, place=job.place(example), window=window)
 
 
-def _token_losses(job: Job) -> list[NDArray[np.float64]]:
+def _token_losses(job: Job, windows: Sequence[Sequence[ScoreRequest]]) -> list[NDArray[np.float64]]:
     """Return the negative log-likelihood of each token, in nats, per document."""
-    windows = [_requests(job, example) for example in job.examples]
     owners = [
         job.place(example)
         for example, found in zip(job.examples, windows, strict=True)

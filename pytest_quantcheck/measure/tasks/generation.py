@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.metric import METRICS, Scale
 from pytest_quantcheck.measure.measurement import Output, TaskResult
-from pytest_quantcheck.measure.tasks.common import check_length, example_scores, named_errors
+from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
+from pytest_quantcheck.measure.tasks.prompts import prompt_tokens, tokens_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_quantcheck.measure.protocols import LoadedModel
     from pytest_quantcheck.measure.tasks.common import Job
+    from pytest_quantcheck.measure.tasks.prompts import Prompt
     from pytest_quantcheck.workloads.generation import Generation
+    from pytest_quantcheck.workloads.prompted import Prompted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,18 @@ class Answers:
     """(n,) without special tokens and without the prompt."""
     tokens: int
     """Tokens generated."""
-    first_prompt: tuple[int, ...]
-    """Tokens of the first prompt."""
+    prompts: tuple[Prompt, ...]
+    """(n,) what the variant was given."""
+
+    @property
+    def prompt_digests(self) -> tuple[str, ...]:
+        """(n,) of the tokens of each prompt."""
+        return tuple(tokens_digest([prompt.tokens]) for prompt in self.prompts)
+
+    @property
+    def cut_prompts(self) -> int:
+        """How many prompts lost their oldest part."""
+        return sum(prompt.is_cut for prompt in self.prompts)
 
 
 def measure_generation(job: Job, workload: Generation) -> TaskResult:
@@ -69,42 +79,30 @@ def measure_generation(job: Job, workload: Generation) -> TaskResult:
         },
         outputs=outputs(answers),
         tokens=answers.tokens,
-        first_token_ids=answers.first_prompt,
+        first_token_ids=answers.prompts[0].tokens,
+        prompt_digests=answers.prompt_digests,
+        cut_prompts=answers.cut_prompts,
     )
 
 
 def answer(job: Job, max_new_tokens: int) -> Answers:
     """Return the greedy answer to every prompt of a job."""
+    workload: Prompted[Any] = job.workload  # type: ignore[assignment]  # whose task this is
     places = [job.place(example) for example in job.examples]
     prompts = [
-        prompt_tokens(job.loaded, example.item.prompt, max_new_tokens, place=place)
+        prompt_tokens(job.loaded, workload.asked(example.item), max_new_tokens, place=place)
         for example, place in zip(job.examples, places, strict=True)
     ]
+    tokens = [prompt.tokens for prompt in prompts]
     with named_errors(places):
-        found = job.loaded.generate(prompts, max_new_tokens, advance=job.advance_of(len(prompts)))
+        found = job.loaded.generate(tokens, max_new_tokens, advance=job.advance_of(len(tokens)))
     return Answers(
         texts=tuple(job.loaded.decode(tokens) for tokens in found),
         tokens=sum(len(tokens) for tokens in found),
-        first_prompt=tuple(prompts[0]),
+        prompts=tuple(prompts),
     )
 
 
 def outputs(answers: Answers) -> tuple[Output, ...]:
     """Return the answers as outputs, which have no margin."""
     return tuple(Output(text=text, margin=None) for text in answers.texts)
-
-
-def prompt_tokens(
-    loaded: LoadedModel, prompt: str, max_new_tokens: int, *, place: str
-) -> Sequence[int]:
-    """Return the tokens of a prompt that leaves room for its answer.
-
-    Raises
-    ------
-    MeasurementError
-        Prompt and answer together are longer than the context.
-    """
-    tokens = loaded.encode(prompt, special=True) or [loaded.prefix_token]
-    what = f"a prompt of {len(tokens)} tokens and max_new_tokens={max_new_tokens}"
-    check_length(place, len(tokens) + max_new_tokens, what, loaded)
-    return tokens

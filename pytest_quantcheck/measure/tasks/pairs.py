@@ -10,16 +10,19 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.protocols import LoadedModel
 
 
-def pair_request(loaded: LoadedModel, context: str, continuation: str) -> ScoreRequest:
+def pair_request(
+    loaded: LoadedModel, context: str, continuation: str, *, is_exact: bool = False
+) -> ScoreRequest:
     """Return the request that scores `continuation` after `context`.
 
     Both are tokenized together, as text is, and cut where the context ends. Spaces at the end of
-    the context belong to the continuation, as most tokenizers attach them to the next word. Where
-    a token spans the cut, it belongs to the continuation, which keeps at least one token.
+    the context belong to the continuation, as most tokenizers attach them to the next word; with
+    `is_exact` they stay where they are, as at the end of a chat template. Where a token spans the
+    cut, it belongs to the continuation, which keeps at least one token.
     """
-    stripped = context.rstrip()
+    kept = context if is_exact else context.rstrip()
     whole = loaded.encode(context + continuation, special=True)
-    before = loaded.encode(stripped, special=True)
+    before = loaded.encode(kept, special=True)
     shared = next(
         (i for i, (one, other) in enumerate(zip(whole, before, strict=False)) if one != other),
         min(len(whole), len(before)),
