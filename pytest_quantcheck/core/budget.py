@@ -7,6 +7,8 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.protocols import WorkloadLike
 
@@ -18,6 +20,15 @@ class Gate(Enum):
     """FAIL alone: noise does not block."""
     STRICT = "strict"
     """FAIL and INCONCLUSIVE: only what is shown passes; for releases."""
+
+
+class Target(Enum):
+    """What a verdict is a claim about."""
+
+    POPULATION = "population"
+    """What the examples are a sample of: decided by a test, with an interval."""
+    DATASET = "dataset"
+    """These examples only: arithmetic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +57,16 @@ class Budget:
     gate: Gate | None
     """None: the run's gate."""
     location: Location
+    slice: str | None = None
+    """None: the whole workload."""
+    target: Target | None = None
+    """None: the run's target."""
+    waive_until: dt.date | None = None
+    """The last day, in UTC, on which a red verdict is shown and blocks nobody."""
+    reason: str = ""
+    """Why the team chose the limit, or waives it."""
+
+    @property
+    def shown(self) -> str:
+        """The marker as messages name it."""
+        return f"quant_budget at {self.location} ({self.location.nodeid})"

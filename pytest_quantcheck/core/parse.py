@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.budget import Budget, Gate
+from pytest_quantcheck.core.budget import Budget, Gate, Target
 from pytest_quantcheck.core.grammar import parse_limit, suggestion
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
@@ -13,10 +16,13 @@ from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from enum import Enum
 
     from pytest_quantcheck.core.budget import Location
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.protocols import WorkloadLike
+
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,29 +61,79 @@ def parse_marker(
             f"{shown}: no variants; name them, as in quant_budget('int8', …), or set quant_variants"
         )
     kwargs = dict(marker.kwargs)
-    workload = _workload(kwargs.pop("workload", None), shown)
-    gate = parse_gate(kwargs.pop("gate", None), shown)
+    terms = _terms(kwargs, shown)
     limits = [_in_context(keyword, value, shown) for keyword, value in kwargs.items()]
     if not limits:
         raise UsageError(f"{shown}: no limit; state one, such as max_accuracy_drop=0.01")
-    if workload is not None:
-        for limit in limits:
-            check_measured(limit, workload, shown)
+    for limit in limits:
+        _check_fits(limit, terms, shown)
     return [
-        Budget(variant=name, workload=workload, limit=limit, gate=gate, location=where)
+        Budget(
+            variant=name,
+            workload=terms.workload,
+            limit=limit,
+            gate=terms.gate,
+            location=where,
+            slice=terms.slice,
+            target=terms.target,
+            waive_until=terms.waive_until,
+            reason=terms.reason,
+        )
         for name in names
         for limit in limits
     ]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Terms:
+    """What a marker says beside variants and limits."""
+
+    workload: WorkloadLike | None
+    slice: str | None
+    gate: Gate | None
+    target: Target | None
+    waive_until: dt.date | None
+    reason: str
+
+
+def _terms(kwargs: dict[str, object], shown: str) -> _Terms:
+    """Take everything that is no limit out of `kwargs`."""
+    reason = _text(kwargs.pop("reason", None), "reason", shown)
+    waive_until = _day(kwargs.pop("waive_until", None), shown)
+    if waive_until is not None and reason is None:
+        raise UsageError(
+            f"{shown}: waive_until={waive_until.isoformat()!r} without a reason; say why the "
+            "failure is accepted until then: reason='…'"
+        )
+    return _Terms(
+        workload=_workload(kwargs.pop("workload", None), shown),
+        slice=_text(kwargs.pop("slice", None), "slice", shown),
+        gate=parse_gate(kwargs.pop("gate", None), shown),
+        target=parse_target(kwargs.pop("target", None), shown),
+        waive_until=waive_until,
+        reason=reason or "",
+    )
+
+
+def _check_fits(limit: Limit, terms: _Terms, shown: str) -> None:
+    """Raise UsageError if the limit has no meaning for the workload, or for a part of it."""
+    if terms.slice is not None and limit.statistic is Statistic.WEIGHT_RATIO:
+        raise UsageError(
+            f"{shown}: {limit.keyword} with slice={terms.slice!r}: weights have no slices; state "
+            "it in a marker of its own"
+        )
+    if terms.workload is not None:
+        check_measured(limit, terms.workload, shown)
+
+
 def parse_gate(value: object, shown: str) -> Gate | None:
     """Return the gate called `value`; None stays None."""
-    if value is None:
-        return None
-    known = [gate.value for gate in Gate]
-    if value not in known:
-        raise UsageError(f"{shown}: gate={value!r}: expected one of {', '.join(known)}")
-    return Gate(value)
+    return None if value is None else Gate(_one_of(Gate, "gate", value, shown))
+
+
+def parse_target(value: object, shown: str) -> Target | None:
+    """Return the target called `value`; None stays None."""
+    return None if value is None else Target(_one_of(Target, "target", value, shown))
 
 
 def check_measured(limit: Limit, workload: WorkloadLike, shown: str) -> None:
@@ -98,6 +154,32 @@ def _in_context(keyword: str, value: object, shown: str) -> Limit:
         return parse_limit(keyword, value)
     except UsageError as error:
         raise UsageError(f"{shown}: {error}") from None
+
+
+def _one_of(kind: type[Enum], name: str, value: object, shown: str) -> object:
+    known = [member.value for member in kind]
+    if value not in known:
+        raise UsageError(f"{shown}: {name}={value!r}: expected one of {', '.join(known)}")
+    return value
+
+
+def _text(value: object, name: str, shown: str) -> str | None:
+    """Return a label or sentence of the user's; a whole number may name a slice."""
+    if value is None:
+        return None
+    is_number = type(value) is int and name == "slice"
+    if not is_number and (not isinstance(value, str) or not value.strip()):
+        raise UsageError(f"{shown}: {name}={value!r}: expected a string with something in it")
+    return str.__str__(value) if isinstance(value, str) else str(value)
+
+
+def _day(value: object, shown: str) -> dt.date | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        with suppress(ValueError):
+            return dt.date.fromisoformat(value)
+    raise UsageError(f"{shown}: waive_until={value!r}: expected a day such as '2027-03-31'")
 
 
 def _variants(args: tuple[object, ...], *, known: list[str], shown: str) -> list[str]:

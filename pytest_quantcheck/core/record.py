@@ -47,6 +47,8 @@ class CheckRecord:
     variant_label: str
     reference_label: str
     workload: str
+    slice: str | None
+    """None: the whole workload."""
     metric: str
     keyword: str
     statistic: str
@@ -59,23 +61,38 @@ class CheckRecord:
     variant_level: float
     value: float
     """The statistic that is compared with the limit, in `unit`."""
-    low: float
-    high: float
+    low: float | None
+    """None where no interval exists: a claim about these examples only."""
+    high: float | None
     confidence_level: float
-    p_pass: float
-    p_fail: float
+    p_pass: float | None
+    p_fail: float | None
     alpha_pass: float
     alpha_fail: float
     n: int
     n_clusters: int | None
     counts: dict[str, int]
+    mcnemar_p: float | None
+    """Exact two-sided p of "losses and gains are equally likely", as description; None where the
+    examples are not right or wrong, or come in clusters."""
     method: str
     outcome: str
     reason: str
     note: str
     needed_n: int | None
     gate: str
+    target: str
+    """`population`, or `dataset` for a claim about these examples only."""
     is_statistical: bool
+    """Whether sampling error enters."""
+    is_in_family: bool
+    """Whether it shares the run's alpha: statistical, and not waived."""
+    waive_until: str | None
+    """The last day, in UTC, on which a red verdict blocks nobody: `2027-03-31`."""
+    is_waived: bool
+    """Whether the run began on that day or before, without `--runxfail`."""
+    budget_reason: str
+    """Why the team chose the limit, or waives it."""
     fingerprint: str
     """Digest of the examples and of how they are scored."""
     prompt_fingerprint: str

@@ -45,6 +45,8 @@ class Reason(Enum):
     """One example carries more than half of all differences."""
     NON_FINITE = "non_finite"
     """The variant's loss is infinite where the reference's is finite."""
+    ON_THESE_EXAMPLES = "on_these_examples"
+    """A claim about these examples only: arithmetic."""
     EXACT = "exact"
     """Compared exactly: no sampling error is involved."""
 
@@ -65,6 +67,7 @@ class Estimate:
 
     value: float
     low: float
+    """NaN where no interval exists: a claim about these examples only."""
     high: float
     confidence_level: float
     """Of the two-sided interval: 1 - 2·alpha_pass."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
 _MARKER = (
-    "quant_budget(*variants, workload=None, gate=None, <limits>): what quantization may cost; "
-    "the test must request the fixture `quant`. Example: "
+    "quant_budget(*variants, workload=None, slice=None, <limits>, gate=None, target=None, "
+    "reason=None, waive_until=None): what quantization may cost; the test must request the "
+    "fixture `quant`. Example: "
     "quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
 )
 OPTIONS = {
@@ -29,6 +30,7 @@ OPTIONS = {
     "device": "auto, cpu, cuda or cuda:N [auto]",
     "alpha": "chance of a false FAIL in a run, and of each false PASS [0.05]",
     "gate": "regression (FAIL is red) or strict (only PASS is green) [regression]",
+    "target": "population, or dataset: claims about these examples only [population]",
     "limit": "most examples of a workload, a seeded subset [all]",
     "family-size": "budgets that share alpha [auto: collected, rounded up]",
     "seed": "seed of subsets [0]",

@@ -31,17 +31,14 @@ class ItemPlan:
     variant: str
     budgets: tuple[Budget, ...]
     location: Location
+    n_in_family: int
+    """Budgets that share the run's alpha."""
 
     @property
     def workloads(self) -> tuple[WorkloadLike, ...]:
         """The workloads its markers name, each once."""
         named = (budget.workload for budget in self.budgets)
         return tuple(dict.fromkeys(workload for workload in named if workload is not None))
-
-    @property
-    def n_statistical(self) -> int:
-        """Budgets that share the run's alpha."""
-        return sum(budget.limit.is_statistical for budget in self.budgets)
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -84,7 +81,7 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
         for budget in parse_marker(
             arguments, variants=settings.known_variants, defaults=settings.variants, where=where
         ):
-            key = (budget.variant, budget.workload, budget.limit.keyword)
+            key = (budget.variant, budget.workload, budget.slice, budget.limit.keyword)
             if key not in chosen:
                 chosen[key], levels[key] = budget, level
             elif levels[key] == level:

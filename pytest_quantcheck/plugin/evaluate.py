@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit, format_quantity
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
+from pytest_quantcheck.core.verdict import Levels
 from pytest_quantcheck.plugin.gallery import worst_examples
+from pytest_quantcheck.plugin.slices import collapsed, restrict
+from pytest_quantcheck.report import wording
+from pytest_quantcheck.report.failure import ascii_safe
 from pytest_quantcheck.stats.chance import is_at_chance
+from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.example import ChoiceItem
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
-    from pytest_quantcheck.core.verdict import Levels, Verdict
+    from pytest_quantcheck.core.verdict import Estimate, Verdict
     from pytest_quantcheck.measure.measurement import Measurement
 
 
@@ -39,17 +46,54 @@ class Pair:
     reference: Side
     variant: Side
 
+    @property
+    def measurements(self) -> tuple[Measurement, Measurement]:
+        """Of reference and variant; there are some wherever a budget is statistical."""
+        reference, variant = self.reference.measurement, self.variant.measurement
+        assert reference is not None  # noqa: S101 - statistical budgets are measured
+        assert variant is not None  # noqa: S101 - the same
+        return reference, variant
 
-def evaluate(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> CheckRecord:
-    """Return the record of one budget, decided."""
+    def restricted(self, name: str, *, shown: str) -> Pair:
+        """Return the pair on one slice of its workload."""
+        reference, variant = (restrict(side, name, shown=shown) for side in self.measurements)
+        return Pair(
+            reference=replace(self.reference, measurement=reference),
+            variant=replace(self.variant, measurement=variant),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the run adds to a budget."""
+
+    levels: Levels
+    gate: Gate
+    target: Target
+    is_waived: bool
+    is_in_family: bool
+
+
+def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
+    """Return the record of one budget, decided.
+
+    Raises
+    ------
+    UsageError
+        The workload has no slice of the budget's name.
+    """
     if budget.limit.statistic is Statistic.WEIGHT_RATIO:
-        return _weights(budget, pair, levels=levels, gate=gate)
-    reference, variant = pair.reference.measurement, pair.variant.measurement
-    assert reference is not None  # noqa: S101 - statistical budgets are measured
-    assert variant is not None  # noqa: S101 - the same
+        return _weights(budget, pair, terms)
+    if budget.slice is not None:
+        pair = pair.restricted(budget.slice, shown=budget.shown)
+    reference, variant = pair.measurements
     metric = budget.limit.metric or correctness_metric(variant)
     verdict = judge(
-        budget.limit, reference.scores[metric], variant=variant.scores[metric], levels=levels
+        budget.limit,
+        reference.scores[metric],
+        variant=variant.scores[metric],
+        levels=terms.levels,
+        target=terms.target,
     )
     about = _About(
         metric=metric,
@@ -57,7 +101,19 @@ def evaluate(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> Check
         reference_level=metric_level(reference.scores[metric]),
         variant_level=metric_level(variant.scores[metric]),
     )
-    return _record(budget, pair, verdict=verdict, about=about, gate=gate)
+    return _record(budget, pair, verdict=verdict, about=about, terms=terms)
+
+
+def slice_warnings(budget: Budget, pair: Pair, check: CheckRecord) -> list[str]:
+    """Return a line for each slice that collapses while the whole is not over the limit."""
+    if budget.slice is not None or not budget.limit.is_statistical or check.outcome == "fail":
+        return []
+    levels = Levels(alpha_pass=check.alpha_pass, alpha_fail=check.alpha_fail)
+    found = collapsed(budget.limit, check.metric, sides=pair.measurements, levels=levels)
+    return [
+        ascii_safe(wording.collapse(replace(check, slice=name, **_estimated(verdict.estimate))))
+        for name, verdict in found
+    ]
 
 
 def correctness_metric(measurement: Measurement) -> str:
@@ -129,22 +185,24 @@ class _About:
     variant_level: float
 
 
-def _weights(budget: Budget, pair: Pair, *, levels: Levels, gate: Gate) -> CheckRecord:
+def _weights(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
     sizes = pair.reference.weight_bytes, pair.variant.weight_bytes
-    verdict = judge_weight_ratio(budget.limit, sizes[0], variant_bytes=sizes[1], levels=levels)
+    verdict = judge_weight_ratio(
+        budget.limit, sizes[0], variant_bytes=sizes[1], levels=terms.levels
+    )
     about = _About(
         metric="weight_memory",
         level_unit=Unit.BYTES,
         reference_level=float(sizes[0]),
         variant_level=float(sizes[1]),
     )
-    return _record(budget, pair, verdict=verdict, about=about, gate=gate)
+    return _record(budget, pair, verdict=verdict, about=about, terms=terms)
 
 
 def _record(
-    budget: Budget, pair: Pair, *, verdict: Verdict, about: _About, gate: Gate
+    budget: Budget, pair: Pair, *, verdict: Verdict, about: _About, terms: Terms
 ) -> CheckRecord:
-    limit, estimate, where = budget.limit, verdict.estimate, budget.location
+    limit, where = budget.limit, budget.location
     measured = pair.variant.measurement if limit.is_statistical else None
     return CheckRecord(
         nodeid=where.nodeid,
@@ -154,6 +212,7 @@ def _record(
         variant_label=pair.variant.label,
         reference_label=pair.reference.label,
         workload=measured.workload_name if measured else "",
+        slice=budget.slice,
         metric=about.metric,
         keyword=limit.keyword,
         statistic=limit.statistic.value,
@@ -163,25 +222,45 @@ def _record(
         level_unit=about.level_unit.value,
         reference_level=about.reference_level,
         variant_level=about.variant_level,
-        value=estimate.value,
-        low=estimate.low,
-        high=estimate.high,
-        confidence_level=estimate.confidence_level,
-        p_pass=estimate.p_pass,
-        p_fail=estimate.p_fail,
+        **_estimated(verdict.estimate),
         alpha_pass=verdict.levels.alpha_pass,
         alpha_fail=verdict.levels.alpha_fail,
-        n=estimate.n,
-        n_clusters=estimate.n_clusters,
-        counts=dict(estimate.counts),
-        method=estimate.method,
         outcome=verdict.outcome.value,
         reason=verdict.reason.value,
         note=verdict.note,
         needed_n=verdict.needed_n,
-        gate=gate.value,
-        is_statistical=limit.is_statistical,
+        gate=terms.gate.value,
+        target=terms.target.value,
+        is_statistical=limit.is_statistical and terms.target is Target.POPULATION,
+        is_in_family=terms.is_in_family,
+        waive_until=budget.waive_until.isoformat() if budget.waive_until else None,
+        is_waived=terms.is_waived,
+        budget_reason=budget.reason,
         fingerprint=measured.fingerprint if measured else "",
         prompt_fingerprint=measured.prompt_fingerprint if measured else "",
         worst=worst_examples(pair.reference.measurement, measured, about.metric),
     )
+
+
+def _estimated(estimate: Estimate) -> dict[str, Any]:
+    """Return the fields of a record that a procedure fills; what does not exist is None."""
+    has_p = estimate.n_clusters is None and not math.isnan(estimate.p_fail)
+    counts = dict(estimate.counts)
+    flips = (counts["losses"], counts["gains"]) if "losses" in counts and has_p else None
+    return {
+        "value": estimate.value,
+        "low": _known(estimate.low),
+        "high": _known(estimate.high),
+        "confidence_level": estimate.confidence_level,
+        "p_pass": _known(estimate.p_pass),
+        "p_fail": _known(estimate.p_fail),
+        "n": estimate.n,
+        "n_clusters": estimate.n_clusters,
+        "counts": counts,
+        "mcnemar_p": mcnemar_p(*flips) if flips else None,
+        "method": estimate.method,
+    }
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

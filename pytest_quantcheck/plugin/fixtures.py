@@ -15,11 +15,14 @@ from pytest_quantcheck.measure.selfcheck import check_same_prompts
 from pytest_quantcheck.plugin.evaluate import (
     Pair,
     Side,
+    Terms,
     chance_warning,
     cut_warning,
     evaluate,
     measurement_record,
+    slice_warnings,
 )
+from pytest_quantcheck.plugin.waiver import is_red, unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.base import Workload
@@ -29,7 +32,7 @@ from pytest_quantcheck.workloads.prompt import located_few_shot
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pytest_quantcheck.core.budget import Budget, Gate
+    from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.core.record import CheckRecord
     from pytest_quantcheck.core.variant import Variant
@@ -164,22 +167,27 @@ class Quant:
                 for side in (pair.reference, pair.variant)
             ],
             environment=self._laboratory.environment(),
-            warnings=self._warnings(),
+            warnings=[*self._warnings(checks), *unneeded(checks)],
         )
 
     def failure_text(self, record: ItemRecord) -> str:
         """Return why the test is red; empty if it is not."""
-        red = [check for check in record.checks if _is_red(check)]
+        red = [check for check in record.checks if is_red(check)]
         reproduce = self._session.reproduce(self._plan.location.nodeid)
         texts = [render_failure(check, record.environment, reproduce=reproduce) for check in red]
         return "\n\n".join(texts)
 
-    def _warnings(self) -> list[str]:
+    def _warnings(self, checks: Sequence[CheckRecord]) -> list[str]:
         """Return what no budget of this test asks, and its reader should know."""
+        collapses = [
+            line
+            for budget, check in zip(self._plan.budgets, checks, strict=True)
+            for line in slice_warnings(budget, self._pair_of(budget), check)
+        ]
         floored = {
             self._workload(budget)
             for budget in self._plan.budgets
-            if budget.limit.statistic is Statistic.REFERENCE_LEVEL
+            if budget.limit.statistic is Statistic.REFERENCE_LEVEL and budget.slice is None
         }
         found = [
             chance_warning(pair.reference.measurement)
@@ -187,7 +195,7 @@ class Quant:
             if workload not in floored
         ]
         found += [cut_warning(pair.variant.measurement) for pair in self._pairs.values()]
-        return [warning for warning in found if warning]
+        return [*(warning for warning in found if warning), *collapses]
 
     def _measured(self, workload: WorkloadLike) -> Pair:
         if not isinstance(workload, Workload):
@@ -227,9 +235,19 @@ class Quant:
         workload = self._workload(budget)
         if workload is not None:
             check_measured(budget.limit, workload, self._shown)
-        pair = self._pairs[workload] if workload in self._pairs else self._pair(None, None)
-        gate: Gate = budget.gate or self._session.settings.gate
-        return evaluate(budget, pair, levels=self._laboratory.levels, gate=gate)
+        settings, waivers = self._session.settings, self._session.waivers
+        terms = Terms(
+            levels=self._laboratory.levels,
+            gate=budget.gate or settings.gate,
+            target=budget.target or settings.target,
+            is_waived=waivers.covers(budget),
+            is_in_family=waivers.shares_alpha(budget, settings.target),
+        )
+        return evaluate(budget, self._pair_of(budget), terms)
+
+    def _pair_of(self, budget: Budget) -> Pair:
+        workload = self._workload(budget)
+        return self._pairs[workload] if workload in self._pairs else self._pair(None, None)
 
     @property
     def _shown(self) -> str:
@@ -250,12 +268,6 @@ class Quant:
 
 
 _WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
-
-
-def _is_red(check: CheckRecord) -> bool:
-    if check.outcome == Outcome.FAIL.value:
-        return True
-    return check.gate == "strict" and check.outcome == Outcome.INCONCLUSIVE.value
 
 
 def _metrics(side: Side) -> dict[str, float]:

@@ -16,6 +16,7 @@ from pytest_quantcheck.plugin import FLAGS, OPTIONS, collect
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
 from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.settings import Settings, read_settings
+from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of
 from pytest_quantcheck.report.failure import ascii_safe
 from pytest_quantcheck.stats.family import family_size
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 SESSION = pytest.StashKey["QuantcheckSession"]()
 QUANT = pytest.StashKey["Quant"]()
 RECORD = pytest.StashKey["ItemRecord"]()
+EXCUSE = pytest.StashKey[str]()
 USAGE_ERROR = pytest.StashKey[str]()
 
 _COUNT_KEY = "quantcheck/budgets-collected"
@@ -63,6 +65,7 @@ class QuantcheckSession:
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         now = dt.datetime.now(dt.UTC)
         self.settings = settings
+        self.waivers = Waivers(now.date(), is_off=config.getoption("runxfail", default=False))
         self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
         self._config = config
         self._budgets: dict[str, tuple[Budget, ...]] = {}
@@ -130,7 +133,7 @@ class QuantcheckSession:
         `--lf` leaves out whole modules before they are collected, so that the count of the run
         it repeats is remembered in pytest's cache.
         """
-        count = sum(plan.n_statistical for plan in planned)
+        count = sum(plan.n_in_family for plan in planned)
         cache: pytest.Cache | None = getattr(self._config, "cache", None)
         if cache is None or not planned or self._config.getoption("collectonly"):
             return count
@@ -145,11 +148,13 @@ class QuantcheckSession:
             return
         where = collect.location_of(item)
         variant = item.callspec.params["quant_variant"]  # type: ignore[attr-defined]  # parametrized above
-        mine = (budget for budget in budgets if budget.variant == variant)
+        mine = [budget for budget in budgets if budget.variant == variant]
+        target = self.settings.target
         item.stash[PLAN] = ItemPlan(
             variant=variant,
             budgets=tuple(replace(budget, location=where) for budget in mine),
             location=where,
+            n_in_family=sum(self.waivers.shares_alpha(budget, target) for budget in mine),
         )
 
     # Fixtures
@@ -228,6 +233,7 @@ class QuantcheckSession:
         for check in () if known else record.checks:
             self._config.hook.pytest_quantcheck_record(record=check)
         if text := quant.failure_text(record):
+            pyfuncitem.stash[EXCUSE] = excuse_of(record.checks)
             pytest.fail(text, pytrace=False)
         return result
 
@@ -237,6 +243,8 @@ class QuantcheckSession:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach what is known to the report, in types that travel."""
         report = yield
+        if call.when == "call" and report.failed and (reason := item.stash.get(EXCUSE, "")):
+            excuse(report, reason)
         cause = call.excinfo.value.__context__ if call.excinfo else None
         if PLAN in item.stash or isinstance(cause, UsageError):
             data: dict[str, object] = {}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from pytest_quantcheck.core.budget import Gate
+from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.grammar import suggestion
-from pytest_quantcheck.core.parse import parse_gate
+from pytest_quantcheck.core.parse import parse_gate, parse_target
 from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
@@ -40,6 +40,7 @@ class Settings:
     device: str
     alpha: float
     gate: Gate
+    target: Target
     max_examples: int | None
     family_size: int | None
     """None: counted."""
@@ -78,6 +79,7 @@ def read_settings(config: pytest.Config) -> Settings:
         device=raw.string("device") or "auto",
         alpha=raw.number("alpha", 0.05, "a number between 0 and 0.5", _is_alpha),
         gate=gate or Gate.REGRESSION,
+        target=parse_target(raw.string("target"), "quant_target") or Target.POPULATION,
         max_examples=raw.optional("limit"),
         family_size=raw.optional("family_size"),
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),

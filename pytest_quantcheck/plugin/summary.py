@@ -8,6 +8,7 @@ import pytest
 
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.plugin.waiver import is_red
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import render_counts, render_summary
 from pytest_quantcheck.report.wording import budgets_in_words, headline
@@ -83,7 +84,9 @@ class Summary:
                 self._write(terminalreporter, line)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
-        terminalreporter.write_line(render_counts([check.outcome for check in run.checks]))
+        outcomes = [check.outcome for check in run.checks]
+        n_waived = sum(check.is_waived and is_red(check) for check in run.checks)
+        terminalreporter.write_line(render_counts(outcomes, n_waived=n_waived))
 
     def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:
         terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))

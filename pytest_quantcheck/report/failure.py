@@ -15,7 +15,7 @@ _TEXT_WIDTH = 110
 
 def render_failure(check: CheckRecord, environment: EnvironmentRecord, *, reproduce: str) -> str:
     """Return the text of one check that turned its test red."""
-    where = f" on {check.workload}" if check.workload else ""
+    where = f" on {wording.place(check)}" if check.workload else ""
     statistic = f"{wording.statistic_name(check)} {wording.interval_in_words(check)}"
     reference = f"{check.reference_label} {wording.level(check, check.reference_level)}"
     variant = wording.level(check, check.variant_level)
@@ -25,6 +25,7 @@ def render_failure(check: CheckRecord, environment: EnvironmentRecord, *, reprod
         f"  {wording.reason_text(check)}" + (f"; {check.note}" if check.note else ""),
         f"  reference {reference}, variant {variant}, on {environment.device_name}",
     ]
+    lines += [f"  {line}" for line in wording.reasons_of_the_team(check)]
     if check.n:
         lines += _evidence(check)
     if check.worst:
@@ -44,6 +45,8 @@ def _evidence(check: CheckRecord) -> list[str]:
             f", {check.counts['losses']} lost and {check.counts['gains']} gained "
             f"({check.counts['both']} right and {check.counts['neither']} wrong in both)"
         )
+    if check.p_fail is None:
+        return [f"  {size}", f"  {check.method}"]
     pvalue = f"p = {format_pvalue(check.p_fail)} against {format_pvalue(check.alpha_fail)}"
     return [f"  {size}", f"  {check.method}, {pvalue} for FAIL"]
 

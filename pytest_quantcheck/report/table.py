@@ -76,7 +76,7 @@ def _percent(check: CheckRecord) -> str:
 
 def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:
     return {
-        "workload": check.workload or "(weights)",
+        "workload": wording.place(check) or "(weights)",
         "variant": check.variant_label,
         "metric": _metric(check),
         "reference": wording.level(check, check.reference_level),

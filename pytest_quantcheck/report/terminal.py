@@ -24,13 +24,15 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     return lines
 
 
-def render_counts(outcomes: Sequence[str]) -> str:
-    """Return how many checks ended how.
+def render_counts(outcomes: Sequence[str], *, n_waived: int = 0) -> str:
+    """Return how many checks ended how, and how many red ones are waived.
 
     Examples
     --------
     >>> render_counts(["pass", "fail", "pass"])
     'quantcheck: 3 budgets decided: 2 pass, 1 fail, 0 inconclusive'
+    >>> render_counts(["fail"], n_waived=1)
+    'quantcheck: 1 budget decided: 0 pass, 1 fail, 0 inconclusive; 1 waived'
     >>> render_counts([])
     'quantcheck: no budget was decided'
     """
@@ -38,4 +40,5 @@ def render_counts(outcomes: Sequence[str]) -> str:
         return "quantcheck: no budget was decided"
     counts = Counter(outcomes)
     parts = ", ".join(f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome)
-    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}"
+    waived = f"; {n_waived} waived" if n_waived else ""
+    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}{waived}"

@@ -40,6 +40,7 @@ _REASONS = {
     "few_nonzero_differences": "fewer than 20 examples differ, and the scores have no bounds",
     "skewed_by_one": "one example carries more than half of the difference",
     "non_finite": "the variant's loss is infinite where the reference's is not",
+    "on_these_examples": "a claim about these examples only, so no sampling error is involved",
     "exact": "compared exactly, no sampling error is involved",
 }
 
@@ -66,13 +67,45 @@ def value_with_interval(check: CheckRecord) -> str:
     """Return the statistic with unit and interval: `2.3 pp [1.5, 3.2]`."""
     unit = Unit(check.unit)
     shown = format_quantity(check.value, unit)
-    return f"{shown} {format_interval(check.low, check.high, unit)}" if check.n else shown
+    if check.n == 0 or check.low is None or check.high is None:
+        return shown
+    return f"{shown} {format_interval(check.low, check.high, unit)}"
 
 
 def interval_in_words(check: CheckRecord) -> str:
     """Return the statistic with its interval and the interval's level."""
+    if check.target == "dataset":
+        return f"{value_with_interval(check)} {these_examples(check)}"
     percent = format_bare(check.confidence_level, Unit.FRACTION).removesuffix(".0")
     return value_with_interval(check) + (f" ({percent} % CI)" if check.n else "")
+
+
+def these_examples(check: CheckRecord) -> str:
+    """Return what a claim without interval is about: `on these 1,200 examples`."""
+    return f"on these {format_count(check.n)} {noun(check)}"
+
+
+def place(check: CheckRecord) -> str:
+    """Return the workload with the slice, if the budget is on one: `triage[refunds]`."""
+    return check.workload + ("" if check.slice is None else f"[{check.slice}]")
+
+
+def collapse(check: CheckRecord) -> str:
+    """Return that one slice is over a limit which the whole is not shown to exceed."""
+    whole = "passes" if check.outcome == "pass" else "is inconclusive"
+    return (
+        f"{place(check)} on {check.variant_label}: {statistic_name(check)} "
+        f"{interval_in_words(check)}, n = {format_count(check.n)}: over the budget of "
+        f"{limit_with_side(check)}, though the whole {whole}"
+    )
+
+
+def reasons_of_the_team(check: CheckRecord) -> list[str]:
+    """Return why the limit was chosen or waived, and what became of the waiver."""
+    if check.waive_until is None:
+        return [f"reason given: {check.budget_reason}"] if check.budget_reason else []
+    state = "waived until" if check.is_waived else "the waiver expired: it held until"
+    return [f"{state} {check.waive_until}: {check.budget_reason}"]
 
 
 def limit_with_side(check: CheckRecord) -> str:
@@ -83,6 +116,10 @@ def limit_with_side(check: CheckRecord) -> str:
 
 def remark(check: CheckRecord) -> str:
     """Return what stands behind the outcome: what would settle it, or why it is special."""
+    if check.is_waived and check.outcome != "pass":
+        return f"waived until {check.waive_until}"
+    if check.reason == "on_these_examples":
+        return these_examples(check)
     if check.reason in _PLAIN_REASONS:
         return ""
     more = more_examples(check) if check.outcome == "inconclusive" else ""

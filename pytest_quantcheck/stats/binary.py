@@ -100,7 +100,7 @@ def p_pass(counts: PairedCounts, *, limit: float, alpha: float) -> float:
     if counts.n > LARGEST_EXACT_N:
         return tango_p_pass(counts, limit=limit)
     lattice = Lattice.of(counts)
-    index = lattice.floor(limit)
+    index = min(lattice.floor(limit), lattice.per_unit - 1)
     regions = lattice.regions(counts, index, gamma=_gamma(alpha))
     return max(regions.p_value(int(start)) for start in regions.starts)
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, assert_never
 
+from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.verdict import Estimate, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.stats.decide import Evidence, decide
+from pytest_quantcheck.stats.decide import Evidence, decide, on_these_examples
 from pytest_quantcheck.stats.evidence import (
     examine_difference,
     examine_flips,
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 
 def judge(
-    limit: Limit, reference: ExampleScores, *, variant: ExampleScores, levels: Levels
+    limit: Limit,
+    reference: ExampleScores,
+    *,
+    variant: ExampleScores,
+    levels: Levels,
+    target: Target = Target.POPULATION,
 ) -> Verdict:
     """Return the verdict on one limit.
 
@@ -36,6 +42,9 @@ def judge(
         The same metric on the same examples, in any order. A limit on one level looks at one.
     levels : Levels
         Error rates of this decision.
+    target : Target
+        DATASET: a claim about these examples only, PASS where the figure itself is within the
+        limit (by 1e-9), without interval or p-values.
 
     Returns
     -------
@@ -49,24 +58,32 @@ def judge(
     UnpairedScoresError, MeasurementError
         See `paired.align`.
     """
+    evidence = _examine(limit, reference, variant=variant, levels=levels)
+    if target is Target.DATASET:
+        evidence = on_these_examples(evidence)
+    return decide(evidence, levels=levels)
+
+
+def _examine(
+    limit: Limit, reference: ExampleScores, *, variant: ExampleScores, levels: Levels
+) -> Evidence:
     if math.isnan(limit.value):
         raise UsageError(f"{limit.keyword} is NaN; give a number")
     match limit.statistic:
         case Statistic.DROP | Statistic.RISE:
-            evidence = examine_difference(limit, align(reference, variant), levels=levels)
+            return examine_difference(limit, align(reference, variant), levels=levels)
         case Statistic.LOG_RATIO:
-            evidence = examine_log_ratio(limit, align(reference, variant), levels=levels)
+            return examine_log_ratio(limit, align(reference, variant), levels=levels)
         case Statistic.FLIPS | Statistic.HARMFUL_FLIPS:
-            evidence = examine_flips(limit, align(reference, variant), levels=levels)
+            return examine_flips(limit, align(reference, variant), levels=levels)
         case Statistic.VARIANT_LEVEL:
-            evidence = examine_level(limit, check_scores(variant, role="variant"), levels=levels)
+            return examine_level(limit, check_scores(variant, role="variant"), levels=levels)
         case Statistic.REFERENCE_LEVEL:
-            evidence = examine_level(limit, check_reference(reference), levels=levels)
+            return examine_level(limit, check_reference(reference), levels=levels)
         case Statistic.WEIGHT_RATIO:
             raise UsageError(f"{limit.keyword} compares weights, not scores")
         case _:
             assert_never(limit.statistic)
-    return decide(evidence, levels=levels)
 
 
 def judge_weight_ratio(

@@ -1,11 +1,12 @@
 """What a team may write in `quant_budget`, and what each mistake is answered with."""
 
+import datetime as dt
 import enum
 
 import pytest
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
-from pytest_quantcheck.core.budget import Gate, Location
+from pytest_quantcheck.core.budget import Gate, Location, Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.parse import MarkerArguments, parse_marker
 from pytest_quantcheck.errors import UsageError
@@ -38,6 +39,17 @@ def test_a_marker_is_one_budget_for_each_variant_and_limit():
     assert all(budget.location is WHERE for budget in budgets)
 
 
+def test_slice_target_and_waiver_are_terms_of_every_budget():
+    budgets = parse(
+        workload=QUIZ, slice=7, target="dataset", waive_until="2027-03-31", reason="vendor",
+        max_flip_rate=0.1,
+    )  # fmt: skip
+
+    assert {(b.slice, b.target, b.waive_until, b.reason) for b in budgets} == {
+        ("7", Target.DATASET, dt.date(2027, 3, 31), "vendor")
+    }
+
+
 def test_a_marker_without_variants_stands_for_all_of_them():
     budgets = parse(workload=QUIZ, max_accuracy_drop=0.01, gate="strict")
 
@@ -55,6 +67,13 @@ def test_a_marker_without_variants_stands_for_all_of_them():
         (("int8",), {"workload": QUIZ}, "no limit"),
         (("int8",), {"workload": "quiz", "max_accuracy_drop": 0.01}, "expected a workload"),
         (("int8",), {"gate": "loose", "max_flip_rate": 0.1}, "one of regression, strict"),
+        (("int8",), {"target": "these", "max_flip_rate": 0.1}, "one of population, dataset"),
+        (("int8",), {"slice": 0.5, "max_flip_rate": 0.1}, "slice=0.5: expected a string"),
+        (("int8",), {"slice": "a", "max_weight_memory_ratio": 0.5}, "weights have no slices"),
+        (("int8",), {"reason": 3, "max_flip_rate": 0.1}, "reason=3: expected a string"),
+        (("int8",), {"waive_until": "2027-03-31", "max_flip_rate": 0.1}, "without a reason"),
+        (("int8",), {"waive_until": "2027-02-30", "reason": "x", "max_flip_rate": 0.1},
+         "expected a day such as"),
         (("int8",), {"max_acuracy_drop": 0.01}, "did you mean 'max_accuracy_drop'"),
         (("int8",), {"workload": QUIZ, "max_perplexity_ratio": 1.1},
          "needs perplexity, but workload quiz measures accuracy, accuracy_norm"),

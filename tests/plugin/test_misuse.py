@@ -51,9 +51,9 @@ WRONG_MARKERS = {
         "gate='loose': expected one of regression, strict",
     ),
     "not built": (
-        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, target='dataset')\n"
+        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_mean_kl=0.1)\n"
         "def test_quiz(quant): ...",
-        "unknown limit 'target'",
+        "unknown limit 'max_mean_kl'",
     ),
     "the same check twice": (
         "@pytest.mark.quant_budget('int8', workload=quiz, max_flip_rate=0.1)\n"

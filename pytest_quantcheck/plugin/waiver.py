@@ -1,0 +1,72 @@
+"""Waivers: a red verdict that a team accepts until a day, shown as an expected failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.budget import Gate, Target
+from pytest_quantcheck.core.verdict import Outcome
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    import pytest
+
+    from pytest_quantcheck.core.budget import Budget
+    from pytest_quantcheck.core.record import CheckRecord
+
+
+class Waivers:
+    """Which budgets are waived in this run.
+
+    Parameters
+    ----------
+    today : date
+        In UTC.
+    is_off : bool
+        Whether `--runxfail` asks for failures as they are.
+    """
+
+    def __init__(self, today: dt.date, *, is_off: bool) -> None:
+        self._today = today
+        self._is_off = is_off
+
+    def covers(self, budget: Budget) -> bool:
+        """Say whether a red verdict on `budget` blocks nobody today; its last day counts."""
+        until = budget.waive_until
+        return until is not None and self._today <= until and not self._is_off
+
+    def shares_alpha(self, budget: Budget, target: Target) -> bool:
+        """Say whether `budget` counts in the family: it is tested, and can turn the run red."""
+        is_tested = budget.limit.is_statistical and (budget.target or target) is Target.POPULATION
+        return is_tested and not self.covers(budget)
+
+
+def is_red(check: CheckRecord) -> bool:
+    """Say whether the verdict turns its test red, were it not waived."""
+    is_open = check.outcome == Outcome.INCONCLUSIVE.value
+    return check.outcome == Outcome.FAIL.value or (is_open and check.gate == Gate.STRICT.value)
+
+
+def excuse_of(checks: list[CheckRecord]) -> str:
+    """Return why a red test blocks nobody; empty if one of its red verdicts is not waived."""
+    red = [check for check in checks if is_red(check)]
+    if not all(check.is_waived for check in red):
+        return ""
+    return "; ".join(dict.fromkeys(f"{c.budget_reason} (until {c.waive_until})" for c in red))
+
+
+def excuse(report: pytest.TestReport, reason: str) -> None:
+    """Turn a failed report into an expected failure, as pytest's own xfail does."""
+    report.outcome = "skipped"
+    report.wasxfail = reason
+
+
+def unneeded(checks: list[CheckRecord]) -> list[str]:
+    """Return a line for each waiver whose budget passes."""
+    return [
+        f"waiver no longer needed: {check.keyword} of {check.nodeid} passes; remove "
+        f"waive_until={check.waive_until!r}"
+        for check in checks
+        if check.waive_until is not None and check.outcome == Outcome.PASS.value
+    ]

@@ -1,0 +1,138 @@
+"""Budgets on one slice of a workload, and the warning where a slice collapses unseen."""
+
+import json
+
+import pytest
+
+USAGE = 4
+# int4 is wrong below 200: all of `refunds`, none of the rest.
+SLICED = """
+def sliced(kind, *, n_refunds, **fields):
+    return kind.from_examples(
+        rows(1000, slice=lambda i: "refunds" if i < n_refunds else "orders", **fields),
+        name="triage")
+
+triage = sliced(MultipleChoice, n_refunds=200, context=lambda i: f"question {i}:",
+                choices=[" right", " wrong"], answer=0)
+manual = Documents.from_examples(
+    rows(400, text=lambda i: f"page {150 + i} " + "of the manual " * (5 + i % 4),
+         slice=lambda i: "old" if i < 50 else f"new{i % 2}"), name="manual")
+"""
+BUDGET = "@pytest.mark.quant_budget('int4', workload=triage, {})\ndef test_triage(quant): ...\n"
+
+
+def checks_of(project):
+    return json.loads((project.pytester.path / "run.json").read_text())["checks"]
+
+
+def test_a_budget_on_a_slice_sees_that_slice_only(project, how):
+    project.tests(
+        SLICED
+        + "@pytest.mark.quant_budget('int4', workload=triage, max_accuracy_drop=0.3)\n"
+        + "@pytest.mark.quant_budget('int4', workload=triage, slice='orders',"
+        " max_accuracy_drop=0.02)\n" + BUDGET.format("slice='refunds', max_accuracy_drop=0.1")
+    )
+
+    result = project.run(*how, "--quant-json=run.json")
+
+    assert result.ret == 1
+    found = {c["slice"]: (c["outcome"], c["n"], c["variant_level"]) for c in checks_of(project)}
+    assert found == {
+        "refunds": ("fail", 200, 0.0),
+        "orders": ("pass", 800, 1.0),
+        None: ("pass", 1000, 0.8),
+    }
+    result.stdout.fnmatch_lines(["FAIL: int4*on triage[[]refunds[]]: accuracy drop 100.0 pp*"])
+    result.stdout.fnmatch_lines(["*triage[[]refunds[]]*int4*<= 10.0 pp*200*FAIL"])
+    result.stdout.fnmatch_lines(["*family 5*"])
+    worst = next(c["worst"] for c in checks_of(project) if c["slice"] == "refunds")
+    assert {example["slice"] for example in worst} == {"refunds"}
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (SLICED + BUDGET.format("slice='refund', max_accuracy_drop=0.1"),
+         "slice='refund': workload triage has no such slice; did you mean 'refunds'?*orders"),
+        ("triage = quiz\n" + BUDGET.format("slice='refunds', max_accuracy_drop=0.1"),
+         "workload quiz has no such slice; its examples have no field slice"),
+    ],
+)  # fmt: skip
+def test_an_unknown_slice_is_a_usage_error(project, how, source, message):
+    project.tests(source)
+
+    result = project.run(*how)
+
+    assert result.ret == USAGE
+    result.stdout.fnmatch_lines([f"not measured: quant_budget at test_suite.py:*{message}*"])
+
+
+WARNINGS = {
+    "right or wrong": (
+        "max_accuracy_drop=0.3",
+        "triage[[]refunds[]] on int4 (lossy-200): accuracy drop 100.0 pp [[]*[]] (90 % CI), "
+        "n = 200: over the budget of <= 30.0 pp, though the whole passes",
+    ),
+    "scores": (
+        "max_score_drop=0.3",
+        "triage[[]refunds[]] on int4 (lossy-200): score drop 0.5000 [[]*[]] (90 % CI), n = 200: "
+        "over the budget of <= 0.3, though the whole passes",
+    ),
+    "perplexity": (
+        "max_perplexity_ratio=1.6",
+        "manual[[]old[]] on int4 (lossy-200): perplexity ratio * [[]*[]] (90 % CI), n = 50: over "
+        "the budget of <= 1.6, though the whole passes",
+    ),
+}
+BODIES = {
+    "right or wrong": "quant.measure(triage)",
+    "scores": "quant.compare([{'prompt': f'write {i}', 'slice': 'refunds' if i < 200 else 'rest'}"
+    " for i in range(1000)], score=lambda out, ex: 0.7 + len(ex['prompt']) / 1e3 if out =="
+    " 'right' else 0.2 + len(ex['prompt']) / 1e3, name='triage')",
+    "perplexity": "quant.measure(manual)",
+}
+
+
+@pytest.mark.parametrize("kind", WARNINGS)
+def test_a_slice_that_collapses_unseen_is_said_once(project, how, kind):
+    limit, line = WARNINGS[kind]
+    project.tests(
+        SLICED + f"@pytest.mark.quant_budget('int4', {limit})\n"
+        f"def test_triage(quant):\n    {BODIES[kind]}\n"
+    )
+
+    result = project.run(*how)
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines([f" warning: {line}"])
+    assert result.stdout.str().count("though the whole") == 1
+
+
+def test_an_even_loss_is_no_collapse(project):
+    project.tests(SLICED + BUDGET.format("max_accuracy_drop=0.3").replace("int4", "int8"))
+
+    result = project.run()
+
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*though the whole*")
+
+
+def test_weights_have_no_slices(project, how):
+    project.tests(SLICED + BUDGET.format("slice='refunds', max_weight_memory_ratio=0.9"))
+
+    result = project.run(*how)
+
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*weights have no slices; state it in a marker of its own*"])
+
+
+def test_the_same_limit_on_two_slices_is_two_checks_and_twice_on_one_an_error(project):
+    twice = (
+        "@pytest.mark.quant_budget('int4', workload=triage, slice='refunds', max_flip_rate=.2)\n"
+    )
+    project.tests(SLICED + twice + BUDGET.format("slice='refunds', max_flip_rate=0.1"))
+
+    result = project.run()
+
+    assert result.ret == 2
+    result.stdout.fnmatch_lines(["*max_flip_rate stands twice for int4 on the same level*"])
