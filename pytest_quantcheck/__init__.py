@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pytest_quantcheck.workloads.choice import MultipleChoice
+    from pytest_quantcheck.workloads.classification import Classification
     from pytest_quantcheck.workloads.documents import Documents
     from pytest_quantcheck.workloads.generation import Generation
     from pytest_quantcheck.workloads.scorers import contains, exact_match, json_valid, regex
 
 __version__ = "0.1.0"
 __all__ = [
+    "Classification",
     "Documents",
     "Generation",
     "MultipleChoice",
@@ -23,6 +25,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Classification": "pytest_quantcheck.workloads.classification",
     "Documents": "pytest_quantcheck.workloads.documents",
     "Generation": "pytest_quantcheck.workloads.generation",
     "MultipleChoice": "pytest_quantcheck.workloads.choice",

@@ -21,7 +21,7 @@ from pytest_quantcheck.stats.chance import is_at_chance
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
-from pytest_quantcheck.workloads.example import ChoiceItem
+from pytest_quantcheck.workloads.example import ChoiceItem, LabelItem
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
@@ -174,7 +174,12 @@ def cut_warning(measurement: Measurement | None) -> str:
 
 
 def _chance(item: object) -> float:
-    return 1 / len(item.choices) if isinstance(item, ChoiceItem) else 0.0
+    match item:
+        case ChoiceItem():
+            return 1 / len(item.choices)
+        case LabelItem():
+            return 1 / len(item.labels)
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

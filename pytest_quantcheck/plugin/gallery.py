@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.metric import METRICS, Direction
 from pytest_quantcheck.core.record import ExampleRecord
-from pytest_quantcheck.workloads.example import ChoiceItem, DocumentItem, GenerationItem
+from pytest_quantcheck.workloads.example import ChoiceItem, DocumentItem, GenerationItem, LabelItem
 
 if TYPE_CHECKING:
     from pytest_quantcheck.measure.measurement import Measurement, Output
@@ -54,7 +54,7 @@ def _lead(outputs: tuple[Output, Output]) -> float:
 
 
 def _record(
-    example: Example[ChoiceItem] | Example[GenerationItem] | Example[DocumentItem],
+    example: Example[Any],
     position: int,
     sides: tuple[Measurement, Measurement],
     values: tuple[dict[str, float], dict[str, float]],
@@ -79,10 +79,12 @@ def _record(
     )
 
 
-def _asked(item: ChoiceItem | GenerationItem | DocumentItem) -> tuple[str, str]:
+def _asked(item: ChoiceItem | GenerationItem | LabelItem | DocumentItem) -> tuple[str, str]:
     match item:
         case ChoiceItem():
             return item.context, item.choices[item.answer]
         case GenerationItem():
             return item.prompt, " | ".join(item.answers)
+        case LabelItem():
+            return item.prompt, item.label
     return item.text, ""

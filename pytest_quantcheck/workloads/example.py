@@ -35,13 +35,25 @@ class GenerationItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelItem:
+    """A text and its label."""
+
+    prompt: str
+    label: str
+    labels: tuple[str, ...]
+    """All labels there are."""
+    turns: str = ""
+    """Messages and tools of a row that holds a conversation, as JSON; `prompt` shows them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentItem:
     """A text of which every token is predicted once."""
 
     text: str
 
 
-ItemT_co = TypeVar("ItemT_co", ChoiceItem, GenerationItem, DocumentItem, covariant=True)
+ItemT_co = TypeVar("ItemT_co", ChoiceItem, GenerationItem, LabelItem, DocumentItem, covariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

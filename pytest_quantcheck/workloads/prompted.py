@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.asked import Asked, Question, Shot, ask
 from pytest_quantcheck.workloads.base import Workload, text
-from pytest_quantcheck.workloads.example import ChoiceItem, GenerationItem, ItemT_co
+from pytest_quantcheck.workloads.example import ChoiceItem, GenerationItem, ItemT_co, LabelItem
 from pytest_quantcheck.workloads.messages import (
     SYSTEM_ROLES,
     checked_messages,
@@ -97,7 +97,7 @@ class Prompted(Workload[ItemT_co]):
             self._shots = self._read_shots()
         return self._shots
 
-    def asked(self, item: ChoiceItem | GenerationItem) -> Asked:
+    def asked(self, item: ChoiceItem | GenerationItem | LabelItem) -> Asked:
         """Return what the model is asked for one item, few-shot examples included."""
         packed = json.loads(item.turns) if item.turns else {}
         question = Question(

@@ -25,7 +25,7 @@ MODULES = [
     f"pytest_quantcheck.{room}.{name}"
     for room, names in {
         "core": ("quantity", "variant", "fingerprint", "grammar"),
-        "workloads": ("choice", "documents", "generation"),
+        "workloads": ("choice", "classification", "documents", "generation", "template"),
         "report": ("terminal",),
     }.items()
     for name in names

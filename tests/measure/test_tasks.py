@@ -254,7 +254,7 @@ def test_what_the_users_scorer_raises_is_raised_with_its_example():
 
 def test_an_unknown_kind_of_workload_is_a_usage_error():
     job = Job(loaded=FakeModel(), workload=object(), examples=())
-    with pytest.raises(UsageError, match="expected MultipleChoice, Documents, Generation"):
+    with pytest.raises(UsageError, match="expected MultipleChoice, Classification, Documents"):
         run_task(job)
 
 

@@ -90,6 +90,23 @@ def test_a_wrong_recipe_is_an_error_of_its_module(project, how):
     result.stdout.fnmatch_lines(["*workload sums: system= needs chat=True*"])
 
 
+def test_texts_are_labelled_by_the_words_of_their_labels(project, how):
+    project.tests(
+        "from pytest_quantcheck import Classification\n"
+        "tickets = Classification.from_examples(\n"
+        "    [{'text': f'ticket {i}', 'label': 'good'} for i in range(300)], name='tickets',\n"
+        "    labels={'good': 'right', 'bad': 'wrong'}, template='{text}. Topic:')\n"
+        "@pytest.mark.quant_budget('int8', workload=tickets, max_accuracy_drop=0.1)\n"
+        "@pytest.mark.quant_budget('int4', workload=tickets, max_accuracy_drop=0.1)\n"
+        "def test_tickets(quant): pass\n"
+    )
+
+    result = project.run(*how)
+
+    result.assert_outcomes(passed=1, failed=1)
+    result.stdout.fnmatch_lines(["*: ticket *. Topic:*", "*tickets*int4*accuracy*FAIL*"])
+
+
 def test_nothing_is_read_at_collection(project):
     project.tests(CHAT)
 

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Decision:
+class Decision:
+    """Which choice is the likeliest."""
+
     is_right: bool
     chosen: int
     margin: float
-    """Right choice minus the best other."""
+    """Nats: right choice minus the best other."""
 
 
 def measure_choice(job: Job) -> TaskResult:
@@ -48,18 +50,13 @@ def measure_choice(job: Job) -> TaskResult:
     none right, whatever their order.
     """
     prompts = _prompts(job)
-    requests = [request for prompt in prompts for request in prompt.requests]
-    with named_errors(_owners(job)):
-        found = job.loaded.score(requests, advance=job.advance_of(len(requests)))
-    sums = iter([math.fsum(values.tolist()) for values in found])
     decisions, normalized = [], []
-    for example in job.examples:
+    for example, nats in zip(job.examples, log_likelihoods(job, prompts), strict=True):
         item: ChoiceItem = example.item
-        nats = [next(sums) for _ in item.choices]
-        decisions.append(_decide(nats, item.answer))
+        decisions.append(decide(nats, item.answer))
         lengths = [max(1, len(choice.strip())) for choice in item.choices]
         per_character = [one / length for one, length in zip(nats, lengths, strict=True)]
-        normalized.append(_decide(per_character, item.answer))
+        normalized.append(decide(per_character, item.answer))
     return TaskResult(
         scores={
             "accuracy": example_scores("accuracy", _values(decisions), job.examples),
@@ -69,12 +66,39 @@ def measure_choice(job: Job) -> TaskResult:
             Output(text=example.item.choices[decision.chosen], margin=decision.margin)
             for example, decision in zip(job.examples, decisions, strict=True)
         ),
-        tokens=sum(len(request.tokens) - request.first_target for request in requests),
-        first_token_ids=requests[0].tokens,
+        tokens=sum(prompt.scored_tokens for prompt in prompts),
+        first_token_ids=prompts[0].requests[0].tokens,
         prompt_digests=tuple(
             tokens_digest([request.tokens for request in prompt.requests]) for prompt in prompts
         ),
         cut_prompts=sum(prompt.is_cut for prompt in prompts),
+    )
+
+
+def log_likelihoods(job: Job, prompts: Sequence[ChoicePrompt]) -> list[list[float]]:
+    """Return the log-likelihood in nats of each choice, summed in float64, per example."""
+    requests = [request for prompt in prompts for request in prompt.requests]
+    owners = [
+        job.place(example)
+        for example, prompt in zip(job.examples, prompts, strict=True)
+        for _ in prompt.requests
+    ]
+    with named_errors(owners):
+        found = job.loaded.score(requests, advance=job.advance_of(len(requests)))
+    sums = iter([math.fsum(values.tolist()) for values in found])
+    return [[next(sums) for _ in prompt.requests] for prompt in prompts]
+
+
+def decide(nats: Sequence[float], answer: int) -> Decision:
+    """Return which choice is the likeliest; one that ties with another is not right."""
+    others = [index for index in range(len(nats)) if index != answer]
+    best = max(others, key=lambda index: nats[index])
+    is_right = nats[answer] > nats[best]
+    is_tie = nats[answer] == nats[best]
+    return Decision(
+        is_right=is_right,
+        chosen=answer if is_right else best,
+        margin=0.0 if is_tie else nats[answer] - nats[best],
     )
 
 
@@ -91,22 +115,5 @@ def _prompts(job: Job) -> list[ChoicePrompt]:
     ]
 
 
-def _owners(job: Job) -> list[str]:
-    """Return how errors name the example of each request."""
-    return [job.place(example) for example in job.examples for _ in example.item.choices]
-
-
-def _decide(nats: Sequence[float], answer: int) -> _Decision:
-    others = [index for index in range(len(nats)) if index != answer]
-    best = max(others, key=lambda index: nats[index])
-    is_right = nats[answer] > nats[best]
-    is_tie = nats[answer] == nats[best]
-    return _Decision(
-        is_right=is_right,
-        chosen=answer if is_right else best,
-        margin=0.0 if is_tie else nats[answer] - nats[best],
-    )
-
-
-def _values(decisions: Sequence[_Decision]) -> list[float]:
+def _values(decisions: Sequence[Decision]) -> list[float]:
     return [float(decision.is_right) for decision in decisions]

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.tasks.choice import measure_choice
+from pytest_quantcheck.measure.tasks.classification import measure_classification
 from pytest_quantcheck.measure.tasks.documents import measure_documents
 from pytest_quantcheck.measure.tasks.generation import measure_generation
 from pytest_quantcheck.workloads.choice import MultipleChoice
+from pytest_quantcheck.workloads.classification import Classification
 from pytest_quantcheck.workloads.documents import Documents
 from pytest_quantcheck.workloads.generation import Generation
 
@@ -28,12 +30,14 @@ def run_task(job: Job) -> TaskResult:
     match job.workload:
         case MultipleChoice():
             return measure_choice(job)
+        case Classification():
+            return measure_classification(job, job.workload)
         case Documents():
             return measure_documents(job)
         case Generation():
             return measure_generation(job, job.workload)
         case _:
             raise UsageError(
-                f"workload {job.workload!r}: expected MultipleChoice, Documents, Generation or "
-                "what quant.compare makes"
+                f"workload {job.workload!r}: expected MultipleChoice, Classification, Documents, "
+                "Generation or what quant.compare makes"
             )

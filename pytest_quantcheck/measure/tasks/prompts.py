@@ -34,6 +34,11 @@ class ChoicePrompt:
     """(k,) one for each choice."""
     is_cut: bool
 
+    @property
+    def scored_tokens(self) -> int:
+        """Tokens whose log-likelihood is taken."""
+        return sum(len(request.tokens) - request.first_target for request in self.requests)
+
 
 def prompt_tokens(loaded: LoadedModel, asked: Asked, max_new_tokens: int, *, place: str) -> Prompt:
     """Return the tokens of a prompt that leaves room for its answer.
