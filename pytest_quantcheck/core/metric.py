@@ -54,6 +54,16 @@ def _share(name: str) -> Metric:
     )
 
 
+def _fault(name: str) -> Metric:
+    return Metric(
+        name=name,
+        direction=Direction.LOWER_IS_BETTER,
+        scale=Scale.BINARY,
+        level_unit=Unit.FRACTION,
+        degradation_unit=Unit.POINTS,
+    )
+
+
 METRICS = {
     metric.name: metric
     for metric in (
@@ -70,6 +80,11 @@ METRICS = {
             level_unit=Unit.SCORE,
             degradation_unit=Unit.SCORE,
         ),
+        _fault("empty"),
+        _fault("truncated"),
+        _fault("loop"),
+        _fault("length_drift"),
+        _fault("degenerate"),
         Metric(
             name="perplexity",
             direction=Direction.LOWER_IS_BETTER,

@@ -12,6 +12,7 @@ from pytest_quantcheck.measure.tasks.documents import document_requests
 from pytest_quantcheck.measure.tasks.pairs import pair_request
 from pytest_quantcheck.measure.tasks.prompts import prompt_tokens
 from pytest_quantcheck.workloads.asked import ask_directly
+from pytest_quantcheck.workloads.decoding import Decoding
 from pytest_quantcheck.workloads.messages import is_conversation
 from pytest_quantcheck.workloads.prompt import checked_prompting
 
@@ -128,8 +129,8 @@ class Handle:
             for prompt, place in zip(several, places, strict=True)
         ]
         with named_errors(places):
-            found = loaded.generate(tokens, max_new_tokens)
-        answers = [loaded.decode(answer) for answer in found]
+            found = loaded.generate(tokens, Decoding(max_new_tokens=max_new_tokens))
+        answers = [answer.text for answer in found]
         return answers[0] if is_single else answers
 
     def loglikelihood(self, context: str, continuation: str) -> float:

@@ -24,6 +24,8 @@ class Output:
     margin: float | None
     """Nats. Choice: log-likelihood of the right choice minus the best other; document: negative
     log-likelihood a token; None where there is none."""
+    n_tokens: int | None = None
+    """Tokens generated; None where nothing was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +44,8 @@ class TaskResult:
     """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
     cut_prompts: int = 0
     """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
+    warnings: tuple[str, ...] = ()
+    """What the reader should know of the outputs, without workload and variant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,8 +75,20 @@ class Measurement:
     """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
     cut_prompts: int = 0
     """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
+    warnings: tuple[str, ...] = ()
+    """What the reader should know of the outputs, without workload and variant."""
+    pack_limit: int | None = None
+    """Most sequences that memory let the model forward together; None where it set none."""
 
     @property
     def prompt_fingerprint(self) -> str:
         """Digest of the token ids of every prompt; empty where the model saw no tokens."""
         return digest([*self.prompt_digests]) if self.prompt_digests else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MeasuredPair:
+    """Reference and variant on one workload, measured in the same packs."""
+
+    reference: Measurement
+    variant: Measurement

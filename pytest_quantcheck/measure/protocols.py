@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.workloads.decoding import Decoding
 
     Advance: TypeAlias = Callable[[int, int], None]
     """Called with the requests and the tokens finished so far."""
@@ -54,6 +55,18 @@ class Weights:
     """(name, digest of dequantized values) for each of those weights, sorted by name."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Continuation:
+    """What a variant wrote after one prompt."""
+
+    tokens: tuple[int, ...]
+    """Without the end-of-sequence token, up to the one that completed a stop string."""
+    text: str
+    """Without special tokens, cut before the stop string."""
+    is_truncated: bool
+    """Whether the longest length cut it: neither end-of-sequence token nor stop string came."""
+
+
 class NonFiniteLogitsError(MeasurementError):
     """The logits behind one request are NaN or infinite.
 
@@ -72,6 +85,10 @@ class NonFiniteLogitsError(MeasurementError):
 
 class LoadedModel(Protocol):
     """A variant in memory."""
+
+    pack_limit: int | None
+    """Most sequences forwarded together; None where memory sets none. Where memory runs out, the
+    pass starts again with half as many, and this says so."""
 
     @property
     def device(self) -> str:
@@ -153,11 +170,23 @@ class LoadedModel(Protocol):
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
+        decoding: Decoding,
         *,
+        streams: Sequence[int] = (),
         advance: Advance | None = None,
-    ) -> list[tuple[int, ...]]:
-        """Return the greedy continuation of each prompt, without the end-of-sequence token.
+    ) -> list[Continuation]:
+        """Return the continuation of each prompt.
+
+        Parameters
+        ----------
+        prompts : sequence of sequence of int
+            Tokens.
+        decoding : Decoding
+            How they are continued.
+        streams : sequence of int, optional
+            For each prompt, which random numbers it is sampled with; see `Decoding.stream`.
+        advance : callable, optional
+            Told of every batch.
 
         Raises
         ------

@@ -173,6 +173,14 @@ def cut_warning(measurement: Measurement | None) -> str:
     )
 
 
+def output_warnings(side: Side) -> list[str]:
+    """Return what the reader should know of one side's outputs."""
+    measured = side.measurement
+    if measured is None:
+        return []
+    return [f"{measured.workload_name}, {side.label}: {one}" for one in measured.warnings]
+
+
 def _chance(item: object) -> float:
     match item:
         case ChoiceItem():

@@ -11,7 +11,6 @@ from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.selfcheck import check_same_prompts
 from pytest_quantcheck.plugin.evaluate import (
     Pair,
     Side,
@@ -20,6 +19,7 @@ from pytest_quantcheck.plugin.evaluate import (
     cut_warning,
     evaluate,
     measurement_record,
+    output_warnings,
     slice_warnings,
 )
 from pytest_quantcheck.plugin.waiver import is_red, unneeded
@@ -86,7 +86,7 @@ class Quant:
     def compare(
         self,
         examples: Sequence[Given],
-        score: Scorer | OwnScore | Sequence[Scorer | OwnScore],
+        score: Scorer | OwnScore | Sequence[Scorer | OwnScore] | None = None,
         *,
         name: str | None = None,
         **options: Any,  # noqa: ANN401 - what Generation takes
@@ -100,11 +100,12 @@ class Quant:
             scorer needs.
         score : scorer, callable, or a list of them
             As for `Generation`; a callable `score(output, example)` returns a number, higher is
-            better.
+            better. Not needed with `judge=`.
         name : str, optional
             Shown in tables; by default the test's name.
         **options
-            As for `Generation`: `max_new_tokens=64`, `bounds=(0, 1)`, `extract`, `chat` and so on.
+            As for `Generation`: `max_new_tokens=64`, `bounds=(0, 1)`, `extract`, `chat`, `judge`,
+            `run` and so on.
 
         Raises
         ------
@@ -115,6 +116,10 @@ class Quant:
         """
         if isinstance(examples, str):
             raise UsageError(f"examples={examples!r}: expected a list of prompts or mappings")
+        if score is not None:
+            options["score"] = score
+        elif options.get("judge") is None:
+            raise UsageError("quant.compare(examples): expected score=… or judge=…")
         names = self._plan.location.nodeid.partition("::")[2].partition("[")[0]
         function = names.rpartition("::")[2]
         if "few_shot" in options:
@@ -123,7 +128,6 @@ class Quant:
         workload = Scored(
             examples,
             name=name or function.removeprefix("test_") or function,
-            score=score,
             **options,
         )
         return self.measure(workload)
@@ -195,6 +199,12 @@ class Quant:
             if workload not in floored
         ]
         found += [cut_warning(pair.variant.measurement) for pair in self._pairs.values()]
+        found += [
+            warning
+            for pair in self._pairs.values()
+            for side in (pair.reference, pair.variant)
+            for warning in output_warnings(side)
+        ]
         return [*(warning for warning in found if warning), *collapses]
 
     def _measured(self, workload: WorkloadLike) -> Pair:
@@ -204,11 +214,8 @@ class Quant:
                 "MultipleChoice.from_jsonl('data/triage.jsonl')"
             )
         if workload not in self._pairs:
-            runner = self._laboratory.runner
-            reference = runner.measure(self._laboratory.reference, workload)
-            variant = runner.measure(self._recipe, workload)
-            check_same_prompts(reference, variant)
-            self._pairs[workload] = self._pair(reference, variant)
+            found = self._laboratory.runner.measure_pair(self._recipe, workload)
+            self._pairs[workload] = self._pair(found.reference, found.variant)
         return self._pairs[workload]
 
     def _pair(self, reference: Measurement | None, variant: Measurement | None) -> Pair:

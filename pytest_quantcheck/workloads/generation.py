@@ -1,11 +1,13 @@
-"""Generation: greedy outputs, scored by one rule or several."""
+"""Generation: outputs, scored by one rule or several."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.base import label
+from pytest_quantcheck.workloads.decoding import DecodingOptions, checked_decoding
 from pytest_quantcheck.workloads.example import GenerationItem
 from pytest_quantcheck.workloads.prompt import PromptOptions
 from pytest_quantcheck.workloads.prompted import Prompted, packed_turns
@@ -13,39 +15,48 @@ from pytest_quantcheck.workloads.scorers import Case
 from pytest_quantcheck.workloads.scoring import ScoringOptions, checked_scoring, refuse_unknown
 
 if TYPE_CHECKING:
-    from typing import Unpack
+    from collections.abc import Callable
+    from typing import Any, TypeAlias, Unpack
 
     from pytest_quantcheck.core.fingerprint import Plain
     from pytest_quantcheck.workloads.example import Example
     from pytest_quantcheck.workloads.scorers import Given
     from pytest_quantcheck.workloads.source import Row, Source
 
-_DEFAULT_NEW_TOKENS = 64
+    Run: TypeAlias = Callable[[Any, Given], str]
+    """Gets a handle, and the example as it stands in the data."""
+
+_OptionsT = TypeVar("_OptionsT", PromptOptions, ScoringOptions, DecodingOptions)
+FAULTS = ("empty", "truncated", "loop", "length_drift", "degenerate")
+"""Metrics of every output, better when lower, after those of the scorers."""
 
 
-def checked_new_tokens(max_new_tokens: int, name: str) -> int:
-    """Return `max_new_tokens` if it is a positive whole number."""
-    if type(max_new_tokens) is not int or max_new_tokens < 1:
-        raise UsageError(
-            f"max_new_tokens={max_new_tokens!r} of workload {name}: expected a whole number, at "
-            "least 1"
-        )
-    return max_new_tokens
-
-
-class GenerationOptions(PromptOptions, ScoringOptions, total=False):
+class GenerationOptions(PromptOptions, ScoringOptions, DecodingOptions, total=False):
     """Keyword options of `Generation` that its constructor passes on."""
+
+    run: Run | None
+    """Makes an output itself: `run(handle, example) -> str`."""
 
 
 class Generation(Prompted[GenerationItem]):
-    """Prompts answered greedily, and scored.
+    """Prompts answered, greedily or sampled, and scored.
 
     Parameters
     ----------
     source, name, max_examples
         As for every workload.
     max_new_tokens : int
-        Longest output; generation ends earlier at the model's end-of-sequence token.
+        Longest output, 64 by default; it ends earlier at the model's end-of-sequence token.
+    stop : str or sequence of str, optional
+        Strings that end an output as soon as it contains one, and are cut off with what follows.
+        What stands in the prompt does not count.
+    temperature, top_p, top_k : float, float, int, optional
+        Sampling, applied in the order temperature, top-k, top-p; greedy without a temperature.
+    samples : int
+        Outputs of each prompt, under the ids `id#1`, `id#2`, …; the prompt is their cluster.
+    seed : int
+        Of sampling. Outputs depend on it and the example's id alone; reference and variant are
+        sampled with the same random numbers.
     score : scorer, callable, or a list of them
         `exact_match()` by default, `contains()`, `regex(pattern)`, `json_valid(schema)`, or a
         callable `score(output, example) -> float` that gets the example as it stands in the data.
@@ -60,10 +71,23 @@ class Generation(Prompted[GenerationItem]):
         The same for the accepted answers, in each of which it must find something.
     bounds : pair of float, or None
         Lowest and highest score of a callable, (0, 1) by default; None if there are none.
+    judge : callable, optional
+        `judge(example, reference_output, variant_output)` gives the metric `score`: a pair of
+        scores within `bounds`, of reference and variant; or one number, the variant's, where the
+        reference's output is taken as right and gets the highest. It is asked once for each
+        example and variant. With a judge there is no scorer by default.
+    run : callable, optional
+        `run(handle, example)` returns the output itself, in as many steps as it needs; one example
+        at a time, which is slow. No option of prompts or decoding goes with it.
     chat, system, chat_template_kwargs, template, few_shot, shots, truncate
         How the prompt becomes what the model is asked: see `Prompted`. Few-shot examples show
         their first answer, whole; in plain text a space stands between prompt and answer, unless
         one of them brings white space.
+
+    Notes
+    -----
+    Besides the metrics of its scorers it has `empty`, `truncated`, `loop`, `length_drift` and
+    `degenerate`, which are better when lower.
 
     Examples
     --------
@@ -91,21 +115,43 @@ class Generation(Prompted[GenerationItem]):
         *,
         name: str,
         max_examples: int | None = None,
-        max_new_tokens: int = _DEFAULT_NEW_TOKENS,
         **options: Unpack[GenerationOptions],
     ) -> None:
         refuse_unknown(options, GenerationOptions.__annotations__, name)
-        prompting, scoring = _split(options)
-        super().__init__(source, name=name, max_examples=max_examples, **prompting)
-        self.max_new_tokens = checked_new_tokens(max_new_tokens, name)
-        self.output_scoring = checked_scoring(scoring, name)
-        self.metrics = self.output_scoring.metrics
+        super().__init__(
+            source,
+            name=name,
+            max_examples=max_examples,
+            **_part(options, PromptOptions),
+        )
+        self.decoding = checked_decoding(_part(options, DecodingOptions), name)
+        self.output_scoring = checked_scoring(_part(options, ScoringOptions), name)
+        self.run = _checked_run(options, name)
+        faults = (fault for fault in FAULTS if not (self.run and fault == "truncated"))
+        self.metrics = (*self.output_scoring.metrics, *faults)
         self._given: dict[str, Given] = {}
 
     @property
     def has_digest(self) -> bool:
         """Whether the fingerprint says all; not of callables, which may differ under one."""
-        return self.output_scoring.has_digest
+        return self.run is None and self.output_scoring.has_digest
+
+    def examples(
+        self, *, max_examples: int | None = None, seed: int = 0
+    ) -> tuple[Example[GenerationItem], ...]:
+        """Return the examples, each as often as it is sampled; `max_examples` counts prompts."""
+        prompts = super().examples(max_examples=max_examples, seed=seed)
+        if self.decoding.samples == 1:
+            return prompts
+        return tuple(
+            replace(
+                prompt,
+                id=f"{prompt.id}#{number}",
+                cluster=prompt.cluster or f"samples of {prompt.id}",
+            )
+            for prompt in prompts
+            for number in range(1, self.decoding.samples + 1)
+        )
 
     def item(self, row: Row) -> GenerationItem:
         """Return the item of one row, or raise MeasurementError with its place."""
@@ -127,13 +173,17 @@ class Generation(Prompted[GenerationItem]):
         return Case(
             place=f"example {example.id} of {self.name}",
             answers=tuple(answer.strip() for answer in example.item.answers),
-            given=self._given[example.id],
+            given=self._given[self._prompt_id(example)],
         )
 
     def scoring(self) -> dict[str, Plain]:
         """Return what besides the examples decides the scores."""
-        own = {"max_new_tokens": self.max_new_tokens, **self.output_scoring.plain()}
+        own = {"decoding": self.decoding.plain(), **self.output_scoring.plain()}
         return super().scoring() | own
+
+    def _prompt_id(self, example: Example[GenerationItem]) -> str:
+        is_sampled = self.decoding.samples > 1
+        return example.id.rpartition("#")[0] if is_sampled else example.id
 
     def _as_given(self, row: Row) -> Given:
         return row.fields
@@ -165,10 +215,22 @@ def _no_answer(row: Row) -> MeasurementError:
     )
 
 
-def _split(options: GenerationOptions) -> tuple[PromptOptions, ScoringOptions]:
-    """Return the options for prompts, and those for scores."""
-    prompting = {
-        name: one for name, one in options.items() if name in PromptOptions.__annotations__
-    }
-    scoring = {name: one for name, one in options.items() if name not in prompting}
-    return prompting, scoring  # type: ignore[return-value]  # by their names
+def _checked_run(options: GenerationOptions, name: str) -> Run | None:
+    run = options.get("run")
+    if run is None:
+        return None
+    if not callable(run):
+        raise UsageError(f"workload {name}: run={run!r}: expected a callable run(handle, example)")
+    for option in (*PromptOptions.__annotations__, *DecodingOptions.__annotations__):
+        if option in options:
+            raise UsageError(
+                f"workload {name}: {option}= has no effect with run=, which asks the handle itself;"
+                " leave one out"
+            )
+    return run
+
+
+def _part(options: GenerationOptions, kind: type[_OptionsT]) -> _OptionsT:
+    """Return those of `options` that `kind` names."""
+    names = kind.__annotations__
+    return {name: one for name, one in options.items() if name in names}  # type: ignore[return-value]  # by their names

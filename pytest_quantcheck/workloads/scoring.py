@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads import scorers as known
+from pytest_quantcheck.workloads.judge import JUDGED, OwnJudge
 from pytest_quantcheck.workloads.scorers import Case, OwnScorer, checked_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pytest_quantcheck.core.fingerprint import Plain
+    from pytest_quantcheck.workloads.judge import Judge
     from pytest_quantcheck.workloads.scorers import OwnScore, Scorer
 
     Extract: TypeAlias = re.Pattern[str] | Callable[[str], str | None]
@@ -37,6 +39,8 @@ class ScoringOptions(TypedDict, total=False):
     """The same for the accepted answers of the data."""
     bounds: tuple[float, float] | None
     """Lowest and highest score of a callable; None if there are none."""
+    judge: Judge | None
+    """Compares two outputs: `judge(example, reference_output, variant_output)`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +60,13 @@ class Scoring:
     scorers: tuple[Scorer, ...]
     extract: Extract | None = None
     extract_answer: Extract | None = None
+    judge: OwnJudge | None = None
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics, the first one for tables."""
-        return tuple(scorer.metric for scorer in self.scorers)
+        judged = (JUDGED,) if self.judge else ()
+        return (*(scorer.metric for scorer in self.scorers), *judged)
 
     @property
     def needs_answer(self) -> bool:
@@ -74,6 +80,7 @@ class Scoring:
         return not (
             any(isinstance(scorer, OwnScorer) for scorer in self.scorers)
             or any(callable(extract) for extract in extracts)
+            or self.judge
         )
 
     def plain(self) -> dict[str, Plain]:
@@ -82,6 +89,7 @@ class Scoring:
             "scorers": [scorer.recipe() for scorer in self.scorers],
             "extract": _recipe(self.extract),
             "extract_answer": _recipe(self.extract_answer),
+            "judge": self.judge.recipe() if self.judge else None,
         }
 
     def accepted(self, answers: tuple[str, ...], place: str) -> tuple[str, ...]:
@@ -140,12 +148,13 @@ def checked_scoring(options: ScoringOptions, name: str) -> Scoring:
     """
     refuse_unknown(options, ScoringOptions.__annotations__, name)
     bounds = _checked_bounds(options.get("bounds", (0.0, 1.0)))
-    given = options.get("score", known.exact_match())
+    judge = _judge(options.get("judge"), bounds, name)
+    given = options.get("score", () if judge else known.exact_match())
     several = given if isinstance(given, list | tuple) else (given,)
     scorers = tuple(_scorer(one, bounds, name) for one in several)
-    if not scorers:
+    if not (scorers or judge):
         raise UsageError(f"workload {name}: score={given!r}: expected at least one scorer")
-    metrics = [scorer.metric for scorer in scorers]
+    metrics = [*(scorer.metric for scorer in scorers), *([JUDGED] if judge else [])]
     for metric in metrics:
         if metrics.count(metric) > 1:
             raise UsageError(
@@ -160,6 +169,7 @@ def checked_scoring(options: ScoringOptions, name: str) -> Scoring:
         )
     return Scoring(
         scorers=scorers,
+        judge=judge,
         extract=extract,
         extract_answer=_checked_extract(
             options.get("extract_answer"), f"workload {name}: extract_answer"
@@ -177,6 +187,17 @@ def refuse_unknown(options: Mapping[str, object], known_names: Iterable[str], na
             raise UsageError(
                 f"workload {name}: unknown option {option!r}; {meant}Known: {', '.join(names)}"
             )
+
+
+def _judge(given: object, bounds: Bounds, name: str) -> OwnJudge | None:
+    if given is None:
+        return None
+    if not callable(given):
+        raise UsageError(
+            f"workload {name}: judge={given!r}: expected a callable judge(example, "
+            "reference_output, variant_output)"
+        )
+    return OwnJudge(function=given, bounds=bounds)
 
 
 def _scorer(given: object, bounds: Bounds, name: str) -> Scorer:

@@ -15,12 +15,13 @@ import numpy as np
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.errors import BackendUnavailable
-from pytest_quantcheck.measure.protocols import Weights
+from pytest_quantcheck.measure.protocols import Continuation, Weights
 
 SPECS = [BackendSpec(name="fake", target="quantcheck_fake:FakeBackend")]
 LOADS: list[str] = []
 """Names of variants in the order they were loaded, for tests in one process."""
 RIGHT, WRONG = "right", "wrong"
+FAULTS = {"say nothing": " \n", "go on": "on and on and on and on"}
 PARAMETERS = 1000
 
 
@@ -40,6 +41,7 @@ class FakeModel:
     prefix_token: int = 0
     tokenizer: object = "characters"
     model: object = "rules"
+    pack_limit: int | None = None
 
     @property
     def is_quantized(self) -> bool:
@@ -89,9 +91,23 @@ class FakeModel:
         spread = 0.01 * (number_in(text) % 7) if self.is_quantized else 0.0
         return np.full(n, -(loss + spread), dtype=np.float32)
 
-    def generate(self, prompts: list, max_new_tokens: int, advance: object = None) -> list:  # noqa: ARG002
-        texts = [RIGHT if self.is_right(self.decode(prompt)) else WRONG for prompt in prompts]
-        return [tuple(ord(char) for char in text)[:max_new_tokens] for text in texts]
+    def generate(
+        self,
+        prompts: list,
+        decoding: object,
+        streams: object = (),  # noqa: ARG002
+        advance: object = None,  # noqa: ARG002
+    ) -> list:
+        return [self._continue(self.decode(prompt), decoding.max_new_tokens) for prompt in prompts]
+
+    def _continue(self, prompt: str, most: int) -> Continuation:
+        whole = RIGHT if self.is_right(prompt) else self.wrong(prompt)
+        tokens = tuple(map(ord, whole[:most]))
+        return Continuation(tokens=tokens, text=whole[:most], is_truncated=len(whole) > most)
+
+    def wrong(self, prompt: str) -> str:
+        """Return a wrong answer: empty or looping where the prompt asks."""
+        return next((text for word, text in FAULTS.items() if word in prompt), WRONG)
 
     def close(self) -> None:
         self.model = None

@@ -19,6 +19,7 @@ from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import ScoreRequest
 from pytest_quantcheck.measure.reference import native_precision
 from pytest_quantcheck.measure.runner import Runner
+from pytest_quantcheck.workloads.decoding import Decoding
 
 pytestmark = pytest.mark.gpu
 
@@ -153,7 +154,7 @@ def test_running_out_of_memory_halves_the_batch(checkpoint, pool):
 def test_generation_equals_generate_one_by_one(checkpoint, pool):
     loaded = pool(checkpoint("llama")).get(builtin_variant("fp32"))
     prompts = [loaded.encode(f"and the {i} thing", special=True) for i in range(24)]
-    found = loaded.generate(prompts, 12)
+    found = [one.tokens for one in loaded.generate(prompts, Decoding(max_new_tokens=12))]
 
     for prompt, answer in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt], device="cuda")

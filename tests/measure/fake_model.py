@@ -10,7 +10,12 @@ from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.variant import Variant
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.pool import Pool
-from pytest_quantcheck.measure.protocols import ModelSource, NonFiniteLogitsError, Weights
+from pytest_quantcheck.measure.protocols import (
+    Continuation,
+    ModelSource,
+    NonFiniteLogitsError,
+    Weights,
+)
 
 BOS = 1
 LOADS: list[str] = []
@@ -40,6 +45,10 @@ class FakeModel:
     refused: str = ""
     """The chat template raises at messages that hold this."""
     asked: list = field(default_factory=list)
+    decodings: list = field(default_factory=list)
+    pack_limit: int | None = None
+    roomy: int = 10**6
+    """Most sequences that fit into memory together."""
     closed: int = 0
 
     @property
@@ -79,16 +88,19 @@ class FakeModel:
                 advance(index + 1, sum(map(len, scores)))
         return scores
 
-    def generate(self, prompts, max_new_tokens, *, advance=None):
+    def generate(self, prompts, decoding, *, streams=(), advance=None):
+        self.decodings.append((decoding, tuple(streams)))
         found = []
         for index, prompt in enumerate(prompts):
             text = self.decode(prompt)
             if self.broken and self.broken in text:
                 raise NonFiniteLogitsError("the logits are not finite", request=index)
-            answer = self.answers.get(text, text[::-1])[:max_new_tokens]
-            found.append(tuple(ord(character) for character in answer))
+            whole = self.answers.get(text, text[::-1])
+            answer = whole[: decoding.max_new_tokens]
+            tokens = tuple(ord(character) for character in answer)
+            found.append(Continuation(tokens=tokens, text=answer, is_truncated=answer != whole))
             if advance:
-                advance(index + 1, sum(map(len, found)))
+                advance(index + 1, sum(len(one.tokens) for one in found))
         return found
 
     def close(self) -> None:

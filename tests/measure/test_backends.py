@@ -27,6 +27,7 @@ from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource, ScoreRequest
 from pytest_quantcheck.measure.reference import native_precision
+from pytest_quantcheck.workloads.decoding import Decoding
 
 FP16, INT8, NF4 = (builtin_variant(name) for name in ("fp16", "int8", "nf4"))
 
@@ -247,7 +248,7 @@ def test_nothing_global_is_changed_and_nothing_is_printed(folder, specs, variant
     pool = Pool(specs, at(folder), 0.9)
     loaded = pool.get(builtin_variant(variant))
     loaded.score([ScoreRequest(tokens=(1, 20, 30, 40), first_target=1)])
-    loaded.generate([[1, 20]], 3)
+    loaded.generate([[1, 20]], Decoding(max_new_tokens=3))
     pool.close()
     assert global_state() == before
     assert dict(os.environ) == environment
@@ -271,7 +272,7 @@ def test_a_closed_variant_leaves_memory(folder, specs, variant):
     pool = Pool(specs, at(folder), 0.9)
     loaded = pool.get(builtin_variant(variant))
     loaded.score([ScoreRequest(tokens=(1, 20, 30, 40), first_target=1)])
-    loaded.generate([[1, 20]], 3)
+    loaded.generate([[1, 20]], Decoding(max_new_tokens=3))
     weight = weakref.ref(loaded.model.lm_head.weight)
     pool.close()
     assert weight() is None  # although `loaded` is still held

@@ -76,7 +76,7 @@ def test_a_failed_measurement_leaves_the_budget_to_the_next(project):
         "    with pytest.raises(Exception, match='outside bounds'):\n"
         "        quant.compare(prompts, score=lambda output, example: 7)\n"
         "    levels = quant.compare(prompts, score=lambda output, example: output == 'right')\n"
-        "    assert (levels.reference, levels.variant) == ({'score': 1.0}, {'score': 1.0})\n"
+        "    assert (levels.reference['score'], levels.variant['score']) == (1.0, 1.0)\n"
         "    (verdict,) = quant.verdicts\n"
         "    assert verdict.outcome == 'pass'\n"
     )

@@ -15,18 +15,24 @@ from pytest_quantcheck.measure.engine.chat import render_chat
 from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.forward import Forward
 from pytest_quantcheck.measure.engine.generation import Generator
-from pytest_quantcheck.measure.engine.plan import Limits
+from pytest_quantcheck.measure.engine.plan import Limits, PackTooLargeError
 from pytest_quantcheck.measure.engine.scoring import Scorer
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest, Weights
+    from pytest_quantcheck.measure.protocols import (
+        Advance,
+        Continuation,
+        ScoreRequest,
+        Weights,
+    )
+    from pytest_quantcheck.workloads.decoding import Decoding
 
 CPU_LIMITS = Limits(batch_tokens=2048, logits=2**26)
 """256 MiB of float32 logits."""
@@ -70,6 +76,7 @@ class CausalModel:
         self.device = loaded.device
         self.compute_dtype = loaded.compute_dtype
         self.weights = loaded.weights
+        self.pack_limit: int | None = None
         self.context_tokens = _context_tokens(config, loaded.tokenizer)
         self._overflow_note = loaded.overflow_note
         self._encoder = Encoder(loaded.tokenizer)
@@ -80,6 +87,7 @@ class CausalModel:
         self._generator: Generator | None = Generator(
             loaded.model,
             loaded.device,
+            decode=self._encoder.decode,
             ends=_end_tokens(loaded.model, loaded.tokenizer),
             batch_tokens=chosen.batch_tokens,
         )
@@ -123,7 +131,9 @@ class CausalModel:
         """Return the log-likelihood in nats of each scored token, per request."""
         scorer = _open(self._scorer)
         with _library_errors("scoring"), undisturbed(), torch.inference_mode():
-            scores = scorer.score(requests, advance)
+            scores = self._in_fitting_packs(
+                lambda most: scorer.score(requests, advance, sequences=most)
+            )
         for index, values in enumerate(scores):
             if np.isnan(values).any():
                 raise self._not_finite(index)
@@ -132,23 +142,38 @@ class CausalModel:
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
+        decoding: Decoding,
         *,
+        streams: Sequence[int] = (),
         advance: Advance | None = None,
-    ) -> list[tuple[int, ...]]:
-        """Return the greedy continuation of each prompt, without the end-of-sequence token."""
+    ) -> list[Continuation]:
+        """Return the continuation of each prompt."""
         generator = _open(self._generator)
         with _library_errors("generation"), undisturbed(), torch.inference_mode():
-            found = generator.generate(prompts, max_new_tokens, advance)
+            found = self._in_fitting_packs(
+                lambda most: generator.generate(
+                    prompts, decoding, streams=streams, advance=advance, sequences=most
+                )
+            )
         if found.broken is not None:
             raise self._not_finite(found.broken)
-        return list(found.tokens)
+        return list(found.found)
 
     def close(self) -> None:
         """Free the memory for real."""
         self._model = self._scorer = self._generator = None
         gc.collect()
         if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+
+    def _in_fitting_packs(self, work: Callable[[int | None], _PartT]) -> _PartT:
+        """Do `work` with most sequences of a pack; from the start in smaller ones if need be."""
+        while True:
+            try:
+                return work(self.pack_limit)
+            except PackTooLargeError as error:
+                self.pack_limit = error.sequences // 2
+            # The failed pass has left the stack here: its tensors can really be given back.
             torch.cuda.empty_cache()
 
     def _not_finite(self, index: int) -> NonFiniteLogitsError:

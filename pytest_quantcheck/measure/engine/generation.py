@@ -1,4 +1,4 @@
-"""Greedy continuations: the model's own generate, without anything its checkpoint brings."""
+"""Continuations: the model's own generate, without anything its checkpoint brings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ from transformers import GenerationConfig
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.engine.plan import PackTooLargeError
+from pytest_quantcheck.measure.engine.sampling import Sampler
+from pytest_quantcheck.measure.engine.stopping import StopStrings, first_stop
+from pytest_quantcheck.measure.protocols import Continuation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.measure.protocols import Advance
+    from pytest_quantcheck.workloads.decoding import Decoding
 
-_MOST_PROMPTS = 64
+_MOST = 64
+"""Prompts of one batch."""
 
 
 @dataclass(slots=True)
@@ -39,12 +45,20 @@ class _FiniteGuard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Continuations:
-    """Greedy continuations of prompts."""
+    """What a model wrote after prompts."""
 
-    tokens: tuple[tuple[int, ...], ...]
-    """(n,) without the end-of-sequence token."""
+    found: tuple[Continuation, ...]
+    """(n,)"""
     broken: int | None
     """Index of the first prompt whose logits were NaN or infinite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """One sequence to continue."""
+
+    prompt: tuple[int, ...]
+    stream: int
 
 
 class Generator:
@@ -56,6 +70,8 @@ class Generator:
         A causal language model in evaluation mode.
     device : str
         Where its inputs go.
+    decode : callable
+        Returns the text of tokens.
     ends : tuple of int
         Tokens that end a sequence.
     batch_tokens : int
@@ -63,97 +79,133 @@ class Generator:
     """
 
     def __init__(
-        self, model: PreTrainedModel, device: str, *, ends: tuple[int, ...], batch_tokens: int
+        self,
+        model: PreTrainedModel,
+        device: str,
+        *,
+        decode: Callable[[Sequence[int]], str],
+        ends: tuple[int, ...],
+        batch_tokens: int,
     ) -> None:
         self._model = model
         self._device = device
+        self._decode = decode
         self._ends = ends
         self._batch_tokens = batch_tokens
 
     def generate(
-        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, advance: Advance | None
+        self,
+        prompts: Sequence[Sequence[int]],
+        decoding: Decoding,
+        *,
+        streams: Sequence[int] = (),
+        advance: Advance | None = None,
+        sequences: int | None = None,
     ) -> Continuations:
-        """Return the greedy continuation of each prompt.
+        """Return the continuation of each prompt.
+
+        Parameters
+        ----------
+        prompts : sequence of sequence of int
+            Tokens.
+        decoding : Decoding
+            How they are continued.
+        streams : sequence of int
+            For each prompt, which random numbers it is sampled with.
+        advance : callable, optional
+            Told of every batch.
+        sequences : int, optional
+            Most sequences of a batch.
 
         Raises
         ------
+        PackTooLargeError
+            A batch of several prompts does not fit into the memory of the device.
         MeasurementError
-            A single prompt does not fit into the memory of the device.
+            A single prompt does not fit.
         """
-        owners: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        owners: dict[_Asked, list[int]] = defaultdict(list)
         for index, prompt in enumerate(prompts):
-            owners[tuple(prompt)].append(index)
-        results: dict[int, tuple[int, ...]] = {}
+            stream = streams[index] if streams else 0
+            owners[_Asked(prompt=tuple(prompt), stream=stream)].append(index)
+        results: dict[int, Continuation] = {}
         broken: list[int] = []
         tokens = 0
-        for batch in self._batches(list(owners), max_new_tokens):
-            for prompt, (new, finite) in zip(batch, self._run(batch, max_new_tokens), strict=True):
-                results.update(dict.fromkeys(owners[prompt], new))
-                broken.extend([] if finite else owners[prompt])
-                tokens += len(prompt) + len(new)
+        for batch in self._batches(list(owners), decoding, min(sequences or _MOST, _MOST)):
+            for asked, (new, finite) in zip(batch, self._run(batch, decoding), strict=True):
+                results.update(dict.fromkeys(owners[asked], new))
+                broken.extend([] if finite else owners[asked])
+                tokens += len(asked.prompt) + len(new.tokens)
             if advance:
                 advance(len(results), tokens)
         return Continuations(
-            tokens=tuple(results[index] for index in range(len(prompts))),
+            found=tuple(results[index] for index in range(len(prompts))),
             broken=min(broken, default=None),
         )
 
     def _batches(
-        self, prompts: list[tuple[int, ...]], max_new_tokens: int
-    ) -> Iterator[list[tuple[int, ...]]]:
+        self, asked: list[_Asked], decoding: Decoding, most: int
+    ) -> Iterator[list[_Asked]]:
         """Yield prompts of equal length, so that none needs padding or a mask."""
-        groups: dict[int, list[tuple[int, ...]]] = defaultdict(list)
-        for prompt in prompts:
-            groups[len(prompt)].append(prompt)
+        groups: dict[int, list[_Asked]] = defaultdict(list)
+        for one in asked:
+            groups[len(one.prompt)].append(one)
         for length in sorted(groups, reverse=True):
-            fitting = max(1, self._batch_tokens // (length + max_new_tokens))
-            size = min(fitting, _MOST_PROMPTS)
-            members = sorted(groups[length])
+            fitting = max(1, self._batch_tokens // (length + decoding.max_new_tokens))
+            size = min(fitting, most)
+            members = sorted(groups[length], key=lambda one: (one.prompt, one.stream))
             for start in range(0, len(members), size):
                 yield members[start : start + size]
 
-    def _run(
-        self, batch: list[tuple[int, ...]], max_new_tokens: int
-    ) -> list[tuple[tuple[int, ...], bool]]:
-        """Return (continuation, whether its logits were finite); in halves if memory runs out."""
-        found = self._attempt(batch, max_new_tokens)
+    def _run(self, batch: list[_Asked], decoding: Decoding) -> list[tuple[Continuation, bool]]:
+        """Return (continuation, whether its logits were finite) for each prompt."""
+        found = self._attempt(batch, decoding)
         if found is not None:
             return found
-        # The failed pass has left the stack here: its tensors can really be given back.
-        torch.cuda.empty_cache()
-        if len(batch) == 1:
-            raise MeasurementError(
-                f"out of memory on {self._device}: a prompt of {format_count(len(batch[0]))} "
-                f"tokens with {format_count(max_new_tokens)} new ones does not fit beside the "
-                "weights; shorten the prompts, lower max_new_tokens, or free memory on the device"
-            )
-        middle = len(batch) // 2
-        return [
-            *self._run(batch[:middle], max_new_tokens),
-            *self._run(batch[middle:], max_new_tokens),
-        ]
+        if len(batch) > 1:
+            raise PackTooLargeError(len(batch))
+        raise MeasurementError(
+            f"out of memory on {self._device}: a prompt of {format_count(len(batch[0].prompt))} "
+            f"tokens with {format_count(decoding.max_new_tokens)} new ones does not fit beside "
+            "the weights; shorten the prompts, lower max_new_tokens, or free memory on the device"
+        )
 
     def _attempt(
-        self, batch: list[tuple[int, ...]], max_new_tokens: int
-    ) -> list[tuple[tuple[int, ...], bool]] | None:
+        self, batch: list[_Asked], decoding: Decoding
+    ) -> list[tuple[Continuation, bool]] | None:
+        """Return what `_run` does, or None if memory ran out."""
+        guard = _FiniteGuard()
+        stopping = StopStrings(
+            decoding.stop,
+            decode=self._decode,
+            prompt_tokens=len(batch[0].prompt),
+            ends=self._ends,
+        )
         try:
-            inputs = torch.tensor(batch, device=self._device)
-            guard = _FiniteGuard()
-            with self._greedy(max_new_tokens) as config:
+            inputs = torch.tensor([one.prompt for one in batch], device=self._device)
+            processors: list[object] = [guard]
+            if decoding.temperature is not None:
+                streams = [one.stream for one in batch]
+                processors.append(Sampler(decoding, streams, self._device))
+            with self._settings(decoding.max_new_tokens) as config:
                 outputs = self._model.generate(  # type: ignore[operator]  # a mixin's method
                     input_ids=inputs,
                     attention_mask=torch.ones_like(inputs),
                     generation_config=config,
-                    logits_processor=[guard],
+                    logits_processor=processors,
+                    stopping_criteria=[stopping] if decoding.stop else [],
                 )
             rows = outputs[:, inputs.shape[1] :].tolist()
             broken = [False] * len(batch) if guard.broken is None else guard.broken.tolist()
         except torch.OutOfMemoryError:
             return None
-        return [(self._before_end(row), not bad) for row, bad in zip(rows, broken, strict=True)]
+        return [
+            (self._continuation(row, stopping.lengths.get(index), decoding), not bad)
+            for index, (row, bad) in enumerate(zip(rows, broken, strict=True))
+        ]
 
     @contextmanager
-    def _greedy(self, max_new_tokens: int) -> Iterator[GenerationConfig]:
+    def _settings(self, max_new_tokens: int) -> Iterator[GenerationConfig]:
         """Replace the model's own settings: what a call leaves open is taken from there."""
         config = GenerationConfig(  # type: ignore[no-untyped-call]
             do_sample=False,
@@ -169,6 +221,16 @@ class Generator:
         finally:
             self._model.generation_config = own
 
-    def _before_end(self, tokens: list[int]) -> tuple[int, ...]:
-        stop = next((i for i, token in enumerate(tokens) if token in self._ends), len(tokens))
-        return tuple(tokens[:stop])
+    def _continuation(
+        self, row: list[int], stopped: int | None, decoding: Decoding
+    ) -> Continuation:
+        """Return what stands in a row up to where it ended; `stopped` is the length at a stop."""
+        whole = row if stopped is None else row[:stopped]
+        end = next((i for i, token in enumerate(whole) if token in self._ends), None)
+        tokens = tuple(whole[:end])
+        text = self._decode(tokens)
+        return Continuation(
+            tokens=tokens,
+            text=text[: first_stop(text, decoding.stop)],
+            is_truncated=end is None and stopped is None,
+        )

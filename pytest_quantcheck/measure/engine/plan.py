@@ -20,6 +20,8 @@ class Limits:
     """Tokens of all sequences together; one sequence may be longer."""
     logits: int
     """Elements of the logits that are alive at once."""
+    sequences: int | None = None
+    """Most sequences together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +62,19 @@ class Batch:
         """Tokens of all sequences."""
         return self.length * len(self.units)
 
-    def halves(self) -> tuple[Batch, Batch]:
-        """Return two batches of half the sequences each."""
-        middle = len(self.units) // 2
-        return Batch(units=self.units[:middle]), Batch(units=self.units[middle:])
+
+class PackTooLargeError(Exception):
+    """Memory ran out under several sequences.
+
+    Parameters
+    ----------
+    sequences : int
+        How many there were.
+    """
+
+    def __init__(self, sequences: int) -> None:
+        super().__init__(f"{sequences} sequences")
+        self.sequences = sequences
 
 
 def plan_batches(
@@ -114,7 +125,8 @@ def _filled(units: Sequence[Unit], limits: Limits, vocabulary: int) -> Iterator[
     for unit in units:
         count = len(chosen) + 1
         if chosen and (
-            count * len(unit.inputs) > limits.batch_tokens
+            count > (limits.sequences or count)
+            or count * len(unit.inputs) > limits.batch_tokens
             or count * chosen[0].rows * vocabulary > limits.logits
         ):
             yield Batch(units=tuple(chosen))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine.plan import plan_batches
+from pytest_quantcheck.measure.engine.plan import PackTooLargeError, plan_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,18 +70,34 @@ class Scorer:
         self._limits = limits
 
     def score(
-        self, requests: Sequence[ScoreRequest], advance: Advance | None
+        self,
+        requests: Sequence[ScoreRequest],
+        advance: Advance | None,
+        *,
+        sequences: int | None = None,
     ) -> list[NDArray[np.float32]]:
         """Return the log-likelihood in nats of each scored token; NaN where logits are not finite.
 
+        Parameters
+        ----------
+        requests : sequence of ScoreRequest
+            In any order.
+        advance : callable, optional
+            Told of every batch.
+        sequences : int, optional
+            Most sequences of a batch.
+
         Raises
         ------
+        PackTooLargeError
+            A batch of several sequences does not fit into the memory of the device.
         MeasurementError
             A single sequence does not fit into the memory of the device.
         """
         scores = [np.empty(0, np.float32)] * len(requests)
         done = tokens = 0
-        for batch in plan_batches(requests, self._limits, vocabulary=self._vocabulary):
+        limits = replace(self._limits, sequences=sequences)
+        for batch in plan_batches(requests, limits, vocabulary=self._vocabulary):
             for request, values in self._score(batch, requests, self._segment_tokens(batch)):
                 scores[request] = values
                 done += 1
@@ -100,7 +116,7 @@ class Scorer:
     def _score(
         self, batch: Batch, requests: Sequence[ScoreRequest], segment: int | None
     ) -> list[tuple[int, NDArray[np.float32]]]:
-        """Return (request, log-likelihoods); where memory runs out, in smaller parts."""
+        """Return (request, log-likelihoods); where one sequence is too long, in smaller parts."""
         pairs = _pairs(batch, requests)
         values = self._attempt(batch, pairs, segment)
         if values is not None:
@@ -108,11 +124,7 @@ class Scorer:
         # The failed pass has left the stack here: its tensors can really be given back.
         torch.cuda.empty_cache()
         if len(batch.units) > 1:
-            first, second = batch.halves()
-            return [
-                *self._score(first, requests, segment),
-                *self._score(second, requests, segment),
-            ]
+            raise PackTooLargeError(len(batch.units))
         smaller = (segment or batch.length) // 2
         if not self._forward.segments or smaller < _SHORTEST_SEGMENT:
             raise MeasurementError(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.measure.protocols import Advance, LoadedModel
     from pytest_quantcheck.workloads.base import Workload
     from pytest_quantcheck.workloads.example import Example
@@ -30,6 +31,8 @@ class Job:
     loaded: LoadedModel
     workload: Workload[Any]
     examples: tuple[Example[Any], ...]
+    handle: Handle | None = None
+    """The same variant as a test holds it, for a callable that drives it itself."""
     advance: Advance | None = None
     """Called with the examples and the tokens finished so far."""
 

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.quantity import format_count
+from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.measurement import Output, TaskResult
+from pytest_quantcheck.measure.protocols import Continuation
 from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
+from pytest_quantcheck.measure.tasks.degenerate import is_loop
 from pytest_quantcheck.measure.tasks.prompts import prompt_tokens, tokens_digest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from pytest_quantcheck.measure.tasks.common import Job
     from pytest_quantcheck.measure.tasks.prompts import Prompt
+    from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.generation import Generation
-    from pytest_quantcheck.workloads.prompted import Prompted
+    from pytest_quantcheck.workloads.scoring import OutputScores
+
+_SUBSTANTIAL = 0.05
+"""Share of the outputs from which on a warning is worth its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """What a variant answered to the examples of a job."""
 
-    texts: tuple[str, ...]
-    """(n,) without special tokens and without the prompt."""
-    tokens: int
-    """Tokens generated."""
+    found: tuple[Continuation, ...]
+    """(n,)"""
     prompts: tuple[Prompt, ...]
-    """(n,) what the variant was given."""
+    """(n,) what the variant was given; none where the workload asks by itself."""
 
     @property
     def prompt_digests(self) -> tuple[str, ...]:
@@ -40,7 +48,7 @@ class Answers:
 
 
 def measure_generation(job: Job, workload: Generation) -> TaskResult:
-    """Answer every prompt greedily, and score the outputs.
+    """Answer every prompt, and score the outputs.
 
     Parameters
     ----------
@@ -59,50 +67,117 @@ def measure_generation(job: Job, workload: Generation) -> TaskResult:
         raised on, with a note of the example.
     """
     score = workload.output_scoring.ready()
-    answers = answer(job, workload.max_new_tokens)
-    found = []
-    for text, example in zip(answers.texts, job.examples, strict=True):
+    answers = answer(job, workload) if workload.run is None else drive(job, workload)
+    scored = []
+    for one, example in zip(answers.found, job.examples, strict=True):
         try:
-            found.append(score(text, workload.case(example)))
+            scored.append(score(one.text, workload.case(example)))
         except Exception as error:
-            error.add_note(f"while scoring {job.place(example)}, whose output was {text!r}")
+            error.add_note(f"while scoring {job.place(example)}, whose output was {one.text!r}")
             raise
     return TaskResult(
-        scores={
-            scorer.metric: example_scores(
-                scorer.metric,
-                [one.values[scorer.metric] for one in found],
-                job.examples,
-                bounds=scorer.bounds if METRICS[scorer.metric].scale is Scale.SCORE else None,
-            )
-            for scorer in workload.output_scoring.scorers
-        },
-        outputs=outputs(answers),
-        tokens=answers.tokens,
-        first_token_ids=answers.prompts[0].tokens,
+        scores=_scores(job, workload, scored) | _faults(job, workload, answers.found),
+        outputs=tuple(
+            Output(text=one.text, margin=None, n_tokens=len(one.tokens)) for one in answers.found
+        ),
+        tokens=sum(len(one.tokens) for one in answers.found),
+        first_token_ids=answers.prompts[0].tokens if answers.prompts else (),
         prompt_digests=answers.prompt_digests,
         cut_prompts=answers.cut_prompts,
+        warnings=tuple(_warnings(workload, answers.found, scored)),
     )
 
 
-def answer(job: Job, max_new_tokens: int) -> Answers:
-    """Return the greedy answer to every prompt of a job."""
-    workload: Prompted[Any] = job.workload  # type: ignore[assignment]  # whose task this is
+def answer(job: Job, workload: Generation) -> Answers:
+    """Return the answer to every prompt of a job, made in batches."""
     places = [job.place(example) for example in job.examples]
+    decoding = workload.decoding
     prompts = [
-        prompt_tokens(job.loaded, workload.asked(example.item), max_new_tokens, place=place)
+        prompt_tokens(
+            job.loaded, workload.asked(example.item), decoding.max_new_tokens, place=place
+        )
         for example, place in zip(job.examples, places, strict=True)
     ]
-    tokens = [prompt.tokens for prompt in prompts]
     with named_errors(places):
-        found = job.loaded.generate(tokens, max_new_tokens, advance=job.advance_of(len(tokens)))
-    return Answers(
-        texts=tuple(job.loaded.decode(tokens) for tokens in found),
-        tokens=sum(len(tokens) for tokens in found),
-        prompts=tuple(prompts),
+        found = job.loaded.generate(
+            [prompt.tokens for prompt in prompts],
+            decoding,
+            streams=[decoding.stream(example.id) for example in job.examples],
+            advance=job.advance_of(len(prompts)),
+        )
+    return Answers(found=tuple(found), prompts=tuple(prompts))
+
+
+def drive(job: Job, workload: Generation) -> Answers:
+    """Return what the workload's own callable makes of each example, one by one."""
+    assert workload.run is not None  # noqa: S101 - the caller looked
+    found = []
+    tokens = 0
+    for example in job.examples:
+        text = workload.run(job.handle, workload.case(example).given)
+        if not isinstance(text, str):
+            raise MeasurementError(
+                f"{job.place(example)}: run= returned {text!r}, expected the output as a string"
+            )
+        ids = tuple(job.loaded.encode(text, special=False))
+        found.append(Continuation(tokens=ids, text=str(text), is_truncated=False))
+        tokens += len(ids)
+        if job.advance:
+            job.advance(len(found), tokens)
+    return Answers(found=tuple(found), prompts=())
+
+
+def _scores(
+    job: Job, workload: Generation, scored: Sequence[OutputScores]
+) -> dict[str, ExampleScores]:
+    return {
+        scorer.metric: example_scores(
+            scorer.metric,
+            [one.values[scorer.metric] for one in scored],
+            job.examples,
+            bounds=scorer.bounds if METRICS[scorer.metric].scale is Scale.SCORE else None,
+        )
+        for scorer in workload.output_scoring.scorers
+    }
+
+
+def _faults(
+    job: Job, workload: Generation, found: Sequence[Continuation]
+) -> dict[str, ExampleScores]:
+    """Return the metrics of degenerate outputs that one variant alone has."""
+    empty = [not one.text.strip() for one in found]
+    loop = [is_loop(one.tokens) for one in found]
+    values = {
+        "empty": empty,
+        "truncated": [one.is_truncated for one in found],
+        "loop": loop,
+        "degenerate": [either or other for either, other in zip(empty, loop, strict=True)],
+    }
+    return {
+        name: example_scores(name, list(map(float, ones)), job.examples)
+        for name, ones in values.items()
+        if name in workload.metrics
+    }
+
+
+def _warnings(
+    workload: Generation, found: Sequence[Continuation], scored: Sequence[OutputScores]
+) -> Iterator[str]:
+    """Yield what else would be silent: outputs cut before they could be right."""
+    n = len(found)
+    cut = sum(
+        one.is_truncated and not (scores.values and all(scores.values.values()))
+        for one, scores in zip(found, scored, strict=True)
     )
-
-
-def outputs(answers: Answers) -> tuple[Output, ...]:
-    """Return the answers as outputs, which have no margin."""
-    return tuple(Output(text=text, margin=None) for text in answers.texts)
+    missing = sum(not scores.is_extracted for scores in scored)
+    if cut >= _SUBSTANTIAL * n and cut:
+        most = workload.decoding.max_new_tokens
+        yield (
+            f"{format_count(cut)} of {format_count(n)} outputs were cut by max_new_tokens={most} "
+            "and are not right; raise it, or end outputs with stop="
+        )
+    if missing >= _SUBSTANTIAL * n and missing:
+        yield (
+            f"extract= found nothing in {format_count(missing)} of {format_count(n)} outputs, "
+            "which count as wrong"
+        )
