@@ -43,6 +43,8 @@ class CheckRecord:
     nodeid: str
     path: str
     line: int
+    model: str
+    """As in its `EnvironmentRecord`."""
     variant: str
     variant_label: str
     reference_label: str
@@ -105,6 +107,10 @@ class CheckRecord:
 class MeasurementRecord:
     """What one variant scored on one workload."""
 
+    model: str
+    """As in its `EnvironmentRecord`."""
+    revision: str | None
+    """Commit of a hub's checkpoint, or digest of a folder's."""
     variant: str
     variant_label: str
     workload: str
@@ -127,9 +133,12 @@ class MeasurementRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRecord:
-    """Where and how a worker measured."""
+    """Where and how a worker measured one model."""
 
     model: str
+    """As the user wrote it, with revision and adapter."""
+    revision: str | None
+    """Commit of a hub's model, or digest of a folder's; of what the reference was loaded from."""
     reference_label: str
     device: str
     device_name: str
@@ -159,7 +168,9 @@ class RunRecord:
     started: str
     """UTC, ISO 8601."""
     environment: EnvironmentRecord | None
-    """None where no budget was reached."""
+    """Of the first model; None where no budget was reached."""
+    environments: list[EnvironmentRecord]
+    """One for each model."""
     checks: list[CheckRecord]
     measurements: list[MeasurementRecord]
     warnings: list[str]

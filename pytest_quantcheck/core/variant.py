@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.options import options_in_words
+
+if TYPE_CHECKING:
+    from pytest_quantcheck.core.options import OptionValue
 
 PRECISIONS = ("fp16", "bf16", "fp32", "int8", "nf4", "fp4")
 """What weights can be stored as. 8 and 4 bits are bitsandbytes' LLM.int8, NF4 and FP4."""
@@ -11,6 +17,9 @@ QUANTIZED_PRECISIONS = frozenset({"int8", "nf4", "fp4"})
 
 BUILTIN_VARIANTS = {name: name for name in PRECISIONS} | {"int4": "nf4"}
 """Variant name to precision; `int4` is NF4."""
+
+AS_STORED = "as stored"
+"""Precision of a checkpoint that was quantized before; its own configuration says how."""
 
 _METHODS = {"int8": "LLM.int8", "nf4": "nf4", "fp4": "fp4"}
 
@@ -22,11 +31,17 @@ class Variant:
     name: str
     """As the user calls it: `int4`."""
     precision: str
-    """One of `PRECISIONS`, or what another backend calls its own."""
+    """One of `PRECISIONS`, `AS_STORED`, or what another backend calls its own."""
     backend: str
     """Name of the backend that loads it."""
     skip_modules: tuple[str, ...] = ()
     """Modules the user leaves unquantized on purpose, by dotted name or its last part."""
+    options: tuple[tuple[str, OptionValue], ...] = ()
+    """Options of the quantization library, by its own names."""
+    checkpoint: str | None = None
+    """Hub id, or absolute path of a folder, that is loaded instead of the model."""
+    revision: str | None = None
+    """Branch, tag or commit of that hub id."""
 
     @property
     def is_quantized(self) -> bool:
@@ -43,9 +58,18 @@ class Variant:
         'int4 (nf4)'
         >>> Variant(name="nf4", precision="nf4", backend="bitsandbytes").label
         'nf4'
+        >>> options = (("bnb_4bit_use_double_quant", True),)
+        >>> Variant(name="small", precision="nf4", backend="bitsandbytes", options=options).label
+        'small (nf4, double quant)'
         """
-        method = _METHODS.get(self.precision, self.precision)
-        return self.name if method == self.name else f"{self.name} ({method})"
+        return self.labelled(_METHODS.get(self.precision, self.precision))
+
+    def labelled(self, method: str) -> str:
+        """Return the name with how its weights are stored, once that is known."""
+        said = [method] if method != self.name else []
+        if words := options_in_words(self.options):
+            said.append(words)
+        return f"{self.name} ({', '.join(said)})" if said else self.name
 
 
 def builtin_variant(name: str, *, precision: str | None = None) -> Variant:

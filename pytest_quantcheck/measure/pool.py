@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError, UsageError
 from pytest_quantcheck.measure.memory import free_bytes
 from pytest_quantcheck.measure.outcome import Failed, failed
+from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.selfcheck import check_quantized
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """Loaded variants of one model, least recently used first.
+    """Loaded variants of one model.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ class Pool:
         The model and where it runs.
     memory_fraction : float
         Share of the device's memory, in (0, 1], that variants may fill.
+    residents : Residents, optional
+        What is in memory, shared with the pools of other models on the device.
     free_bytes : callable, optional
         Says how many bytes are free on a device now.
     """
@@ -39,6 +42,7 @@ class Pool:
         source: ModelSource,
         memory_fraction: float,
         *,
+        residents: Residents | None = None,
         free_bytes: Callable[[str], int] = free_bytes,
     ) -> None:
         self.source = source
@@ -46,8 +50,7 @@ class Pool:
         self._fraction = memory_fraction
         self._free_bytes = free_bytes
         self._backends: dict[str, Backend] = {}
-        self._resident: dict[Variant, LoadedModel] = {}
-        self._pinned: set[Variant] = set()
+        self._residents = Residents() if residents is None else residents
         self._weights: dict[Variant, Weights] = {}
         self._estimates: dict[Variant, int] = {}
         self._failures: dict[Variant, Failed] = {}
@@ -55,7 +58,7 @@ class Pool:
     @property
     def resident(self) -> tuple[Variant, ...]:
         """Variants in memory, least recently used first."""
-        return tuple(self._resident)
+        return self._residents.of(self.source)
 
     def get(self, variant: Variant) -> LoadedModel:
         """Return the variant in memory, loading it if it is not there.
@@ -74,14 +77,13 @@ class Pool:
         """
         if variant in self._failures:
             self._failures[variant].again()
-        if variant not in self._resident:
+        loaded = self._residents.get((self.source, variant))
+        if loaded is None:
             try:
-                self._load(variant)
+                loaded = self._load(variant)
             except QuantcheckError as error:
                 self._failures[variant] = failed(error)
                 raise
-        loaded = self._resident.pop(variant)
-        self._resident[variant] = loaded
         return loaded
 
     def weights(self, variant: Variant) -> Weights:
@@ -93,24 +95,24 @@ class Pool:
     def pin(self, variant: Variant) -> LoadedModel:
         """Return the variant in memory, and keep it there until the pool is closed."""
         loaded = self.get(variant)
-        self._pinned.add(variant)
+        self._residents.pin((self.source, variant))
         return loaded
 
     def fits_both(self, one: Variant, other: Variant) -> bool:
         """Return whether two variants can stay in memory together."""
         wanted = self._estimate(one) + self._estimate(other)
-        pinned = sum(self._estimate(kept) for kept in self._pinned - {one, other})
-        return wanted + pinned <= self._budget_bytes()
+        both = {(self.source, one), (self.source, other)}
+        return wanted + self._residents.pinned_bytes(beside=both) <= self._budget_bytes()
 
     def close(self) -> None:
         """Free every variant, pinned or not."""
-        self._pinned.clear()
-        for variant in tuple(self._resident):
-            self._evict(variant)
+        for variant in self.resident:
+            self._residents.evict((self.source, variant))
 
-    def _load(self, variant: Variant) -> None:
+    def _load(self, variant: Variant) -> LoadedModel:
         backend = self._backend(variant)
-        self._make_room(variant)
+        if self._residents:
+            self._residents.make_room(self._budget_bytes() - self._estimate(variant))
         loaded = backend.load(variant, self.source)
         try:
             check_quantized(variant, loaded.weights)
@@ -118,26 +120,14 @@ class Pool:
             loaded.close()
             raise
         self._weights[variant] = loaded.weights
-        self._resident[variant] = loaded
-
-    def _make_room(self, variant: Variant) -> None:
-        """Evict until the variant fits, or nothing is left that may go."""
-        evictable = [kept for kept in self._resident if kept not in self._pinned]
-        budget = self._budget_bytes() if self._resident else 0
-        taken = self._estimate(variant) if self._resident else 0
-        taken += sum(self._estimate(kept) for kept in self._resident)
-        for kept in evictable:
-            if taken <= budget:
-                return
-            taken -= self._estimate(kept)
-            self._evict(kept)
-
-    def _evict(self, variant: Variant) -> None:
-        self._resident.pop(variant).close()
+        self._residents.add(
+            (self.source, variant), loaded, size_bytes=lambda: self._estimate(variant)
+        )
+        return loaded
 
     def _budget_bytes(self) -> int:
         """Return what variants may fill: what is free, and what they hold already."""
-        held = sum(self._estimate(variant) for variant in self._resident)
+        held = self._residents.held_bytes()
         return int(self._fraction * (self._free_bytes(self.source.device) + held))
 
     def _estimate(self, variant: Variant) -> int:

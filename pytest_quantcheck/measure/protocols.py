@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantcheck.errors import MeasurementError
@@ -30,6 +30,18 @@ class ModelSource:
     device: str
     """`cpu` or `cuda:0`."""
     trust_remote_code: bool = False
+    revision: str | None = None
+    """Branch, tag or commit of a hub id."""
+    adapter: str | None = None
+    """LoRA adapter put beside the weights once they are loaded, quantized or not."""
+    merges_adapter: bool = False
+    """Add the adapter to the weights before anything is quantized instead."""
+
+    def of(self, variant: Variant) -> ModelSource:
+        """Return where the weights of one variant are: the model's, or a checkpoint of its own."""
+        if variant.checkpoint is None:
+            return self
+        return replace(self, model=variant.checkpoint, revision=variant.revision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +65,10 @@ class Weights:
     """(name, parameters) of those not quantized, largest first."""
     digests: tuple[tuple[str, str], ...]
     """(name, digest of dequantized values) for each of those weights, sorted by name."""
+    method: str = ""
+    """How they were quantized, where only the checkpoint says it."""
+    revision: str | None = None
+    """Commit of a hub's checkpoint, or digest of a folder's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

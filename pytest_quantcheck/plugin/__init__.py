@@ -17,14 +17,19 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.fixtures import Quant
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
-_MARKER = (
+_BUDGET = (
     "quant_budget(*variants, workload=None, slice=None, <limits>, gate=None, target=None, "
     "reason=None, waive_until=None): what quantization may cost; the test must request the "
     "fixture `quant`. Example: "
     "quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
 )
+_MODEL = (
+    "quant_model(model=None, *, revision=None, adapter=None, merge=False): the model under test"
+)
 OPTIONS = {
     "model": "hub id or folder of the model under test",
+    "revision": "branch, tag or commit of the model, where it is a hub id",
+    "adapter": "LoRA adapter of the model: hub id or folder",
     "variants": "variants of markers that name none, separated by commas [none]",
     "reference": "reference variant [auto: fp16, or bf16 if native]",
     "device": "auto, cpu, cuda or cuda:N [auto]",
@@ -78,15 +83,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker; check the settings at once if there are any."""
-    config.addinivalue_line("markers", _MARKER)
+    config.addinivalue_line("markers", _BUDGET)
+    config.addinivalue_line("markers", _MODEL)
     config.pluginmanager.register(_Doorkeeper(config), "quantcheck-doorkeeper")
     if _has_settings(config):
         activate(config)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Parametrize tests of `quant` and `quant_variant` over variants."""
-    if "quant_variant" in metafunc.fixturenames or _is_marked(metafunc.definition):
+    """Parametrize tests of `quant` and `quant_variant` over variants; check their model."""
+    if "quant_model" in metafunc.fixturenames or _is_marked(metafunc.definition):
         activate(metafunc.config).generate_tests(metafunc)
 
 
@@ -109,7 +115,8 @@ def activate(config: pytest.Config) -> QuantcheckSession:
 
 
 def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
-    return any(mark.name == "quant_budget" for mark in getattr(node, "own_markers", ()))
+    marks = getattr(node, "own_markers", ())
+    return any(mark.name in {"quant_budget", "quant_model"} for mark in marks)
 
 
 def _has_settings(config: pytest.Config) -> bool:
@@ -134,9 +141,15 @@ class _Doorkeeper:
 
 
 @pytest.fixture
-def quant_variant(request: pytest.FixtureRequest) -> Handle:
+def quant_model(request: pytest.FixtureRequest) -> str:
+    """Model under test; override it to name another, as a hub id or a folder."""
+    return activate(request.config).model_name(request.node)
+
+
+@pytest.fixture
+def quant_variant(request: pytest.FixtureRequest, quant_model: str) -> Handle:
     """Handle of this test's variant; parametrizes the test over the variants."""
-    return activate(request.config).handle(request.param)
+    return activate(request.config).handle(request.node, quant_model, request.param)
 
 
 @pytest.fixture
@@ -145,25 +158,15 @@ def quant(request: pytest.FixtureRequest, quant_variant: Handle) -> Quant:
     return activate(request.config).quant(request.node, quant_variant)
 
 
-@pytest.fixture(scope="session")
-def reference_model(request: pytest.FixtureRequest) -> Handle:
-    """Handle of the reference, loaded when first used."""
-    return activate(request.config).handle(None)
+def _handle(name: str, variant: str | None, text: str) -> object:
+    def handle(request: pytest.FixtureRequest, quant_model: str) -> Handle:
+        return activate(request.config).handle(request.node, quant_model, variant)
+
+    handle.__doc__ = f"Handle of {text}, loaded when first used."
+    return pytest.fixture(handle, name=name)
 
 
-@pytest.fixture(scope="session")
-def fp16_model(request: pytest.FixtureRequest) -> Handle:
-    """Handle of the model in fp16, loaded when first used."""
-    return activate(request.config).handle("fp16")
-
-
-@pytest.fixture(scope="session")
-def int8_model(request: pytest.FixtureRequest) -> Handle:
-    """Handle of the model in int8 (LLM.int8), loaded when first used."""
-    return activate(request.config).handle("int8")
-
-
-@pytest.fixture(scope="session")
-def int4_model(request: pytest.FixtureRequest) -> Handle:
-    """Handle of the model in int4 (NF4), loaded when first used."""
-    return activate(request.config).handle("int4")
+reference_model = _handle("reference_model", None, "the reference")
+fp16_model = _handle("fp16_model", "fp16", "the model in fp16")
+int8_model = _handle("int8_model", "int8", "the model in int8 (LLM.int8)")
+int4_model = _handle("int4_model", "int4", "the model in int4 (NF4)")

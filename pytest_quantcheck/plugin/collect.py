@@ -12,10 +12,11 @@ from pytest_quantcheck.core.parse import MarkerArguments, parse_marker
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Mapping, Sequence
     from typing import TypeAlias
 
     from pytest_quantcheck.core.budget import Budget
+    from pytest_quantcheck.core.model import ModelUnderTest
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.plugin.settings import Settings
 
@@ -33,6 +34,10 @@ class ItemPlan:
     location: Location
     n_in_family: int
     """Budgets that share the run's alpha."""
+    model: ModelUnderTest | None
+    """None: the fixture `quant_model` says when the test is set up."""
+    model_group: Hashable
+    """Equal for tests of one model, as far as that is known before they run."""
 
     @property
     def workloads(self) -> tuple[WorkloadLike, ...]:
@@ -76,7 +81,7 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
     where = location_of(definition)
     chosen: dict[tuple[object, ...], Budget] = {}
     levels: dict[tuple[object, ...], _Level] = {}
-    for level, mark in _by_level(definition):
+    for level, mark in by_level(definition, MARKER):
         arguments = MarkerArguments(args=mark.args, kwargs=mark.kwargs)
         for budget in parse_marker(
             arguments, variants=settings.known_variants, defaults=settings.variants, where=where
@@ -92,12 +97,18 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
     return tuple(chosen.values())
 
 
-def _by_level(definition: pytest.Item) -> list[tuple[_Level, pytest.Mark]]:
-    """Return the markers of a test, the closest first, each with its level."""
-    outwards = list(reversed(definition.listchain()))
+def by_level(item: pytest.Item, name: str) -> list[tuple[_Level, pytest.Mark]]:
+    """Return the markers `name` of a test, the closest first, each with its level."""
+    outwards = list(reversed(item.listchain()))
+    closest = _parameter_marks(item)
     marked = [
-        (_Level(distance=outwards.index(node), base=_base(node, mark)), mark)  # type: ignore[arg-type]  # nodes are items or collectors
-        for node, mark in definition.iter_markers_with_node(MARKER)
+        (
+            _Level(distance=-1, base=0)
+            if any(mark is one for one in closest)
+            else _Level(distance=outwards.index(node), base=_base(node, mark)),  # type: ignore[arg-type]  # nodes are items or collectors
+            mark,
+        )
+        for node, mark in item.iter_markers_with_node(name)
     ]
     return sorted(marked, key=lambda pair: pair[0])
 
@@ -137,11 +148,6 @@ def variants_of(definition: pytest.Item, settings: Settings) -> tuple[str, ...]:
         raise UsageError(
             f"{where} ({where.nodeid}): no variants; set quant_variants, for example "
             '["int8", "int4"]'
-        )
-    if settings.model is None:
-        raise UsageError(
-            f"{where} ({where.nodeid}): no model; set quant_model to a hub id or a folder, or pass "
-            "--quant-model"
         )
     order = (*settings.variants, *(budget.variant for budget in budgets))
     return tuple(name for name in dict.fromkeys(order) if name in asked)
@@ -244,8 +250,14 @@ def _parameter_marks(item: pytest.Item) -> Sequence[pytest.Mark]:
 
 
 def grouped(items: list[pytest.Item]) -> list[pytest.Item]:
-    """Return `items` with those of ours sorted by variant, among the places they had."""
+    """Return `items` with ours sorted by model, then variant, among the places they had."""
     ours = [item for item in items if PLAN in item.stash]
-    order = list(dict.fromkeys(item.stash[PLAN].variant for item in ours))
-    by_variant = iter(sorted(ours, key=lambda item: order.index(item.stash[PLAN].variant)))
-    return [next(by_variant) if PLAN in item.stash else item for item in items]
+    models = list(dict.fromkeys(item.stash[PLAN].model_group for item in ours))
+    variants = list(dict.fromkeys(item.stash[PLAN].variant for item in ours))
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        plan = item.stash[PLAN]
+        return models.index(plan.model_group), variants.index(plan.variant)
+
+    in_order = iter(sorted(ours, key=place))
+    return [next(in_order) if PLAN in item.stash else item for item in items]

@@ -31,8 +31,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One of the two models of a check."""
+    """One of the two variants of a check."""
 
+    model: str
+    """The model they are variants of, as shown."""
+    revision: str | None
+    """What it was loaded from."""
     label: str
     weight_bytes: int
     measurement: Measurement | None
@@ -127,6 +131,8 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
     assert measured is not None  # noqa: S101 - called for measured sides
     metric = next(iter(measured.scores))
     return MeasurementRecord(
+        model=side.model,
+        revision=side.revision,
         variant=measured.variant.name,
         variant_label=side.label,
         workload=measured.workload_name,
@@ -221,6 +227,7 @@ def _record(
         nodeid=where.nodeid,
         path=where.path,
         line=where.line,
+        model=pair.variant.model,
         variant=budget.variant,
         variant_label=pair.variant.label,
         reference_label=pair.reference.label,

@@ -11,6 +11,7 @@ from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.evaluate import (
     Pair,
     Side,
@@ -32,13 +33,14 @@ from pytest_quantcheck.workloads.prompt import located_few_shot
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import pytest
+
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.core.record import CheckRecord
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.measure.measurement import Measurement
-    from pytest_quantcheck.plugin.collect import ItemPlan
     from pytest_quantcheck.plugin.session import QuantcheckSession
     from pytest_quantcheck.workloads.scorers import Given, OwnScore, Scorer
 
@@ -58,10 +60,10 @@ class Quant:
     after it.
     """
 
-    def __init__(self, session: QuantcheckSession, plan: ItemPlan, handle: Handle) -> None:
+    def __init__(self, session: QuantcheckSession, item: pytest.Item, handle: Handle) -> None:
         self._session = session
-        self._laboratory = session.laboratory
-        self._plan = plan
+        self._laboratory = session.laboratory_of(item)
+        self._plan = plan = item.stash[PLAN]
         self._pairs: dict[WorkloadLike, Pair] = {}
         self._in_body: list[WorkloadLike] = []
         self._recipe = self._laboratory.variant(plan.variant)
@@ -226,9 +228,12 @@ class Quant:
         )
 
     def _side(self, variant: Variant, measurement: Measurement | None) -> Side:
+        weights = self._laboratory.runner.weights(variant)
         return Side(
+            model=self._laboratory.model.label,
+            revision=weights.revision,
             label=self._laboratory.label(variant),
-            weight_bytes=self._laboratory.runner.weights(variant).stored_bytes,
+            weight_bytes=weights.stored_bytes,
             measurement=measurement,
         )
 

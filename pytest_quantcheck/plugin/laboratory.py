@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
+from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
+from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.stats.family import levels
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_quantcheck.core.model import ModelUnderTest
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.core.verdict import Levels
     from pytest_quantcheck.measure.handle import Handle
@@ -32,6 +35,10 @@ BUILTIN_BACKENDS = (
         target="pytest_quantcheck.measure.backends.transformers:TransformersBackend",
     ),
     BackendSpec(
+        name="checkpoint",
+        target="pytest_quantcheck.measure.backends.checkpoint:CheckpointBackend",
+    ),
+    BackendSpec(
         name="bitsandbytes",
         target="pytest_quantcheck.measure.backends.bitsandbytes:BitsandbytesBackend",
     ),
@@ -39,8 +46,8 @@ BUILTIN_BACKENDS = (
 _VERSIONS = ("pytest-quantcheck", "torch", "transformers", "bitsandbytes", "numpy", "scipy")
 
 
-class Laboratory:
-    """Measures for one session.
+class Laboratories:
+    """Where the models of one session live: one laboratory a model, all on one device.
 
     Raises
     ------
@@ -50,23 +57,59 @@ class Laboratory:
 
     def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
         settings = session.settings
-        assert settings.model is not None  # noqa: S101 - checked at collection
-        self._session = session
+        self.session = session
         self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
+        self.progress = progress_for(config)
+        self._backends = backends_of(config)
+        self._residents = Residents()
+        self._made: dict[ModelUnderTest, Laboratory] = {}
+
+    def of(self, model: ModelUnderTest) -> Laboratory:
+        """Return the laboratory of one model, made when first asked for."""
+        if model not in self._made:
+            self._made[model] = Laboratory(self, model)
+        return self._made[model]
+
+    def pool(self, model: ModelUnderTest) -> Pool:
+        """Return a pool for one model that shares the device's memory with the others."""
+        settings = self.session.settings
         source = ModelSource(
-            model=settings.model,
+            model=model.model,
             device=self.device.device,
             trust_remote_code=settings.trust_remote_code,
+            revision=model.revision,
+            adapter=model.adapter,
+            merges_adapter=model.merges_adapter,
         )
-        self._backends = backends_of(config)
-        self.pool = Pool(self._backends, source, memory_fraction=settings.memory_fraction)
-        self.reference = self._reference(source)
+        return Pool(
+            self._backends,
+            source,
+            memory_fraction=settings.memory_fraction,
+            residents=self._residents,
+        )
+
+    def close(self) -> None:
+        """Free every model."""
+        for laboratory in self._made.values():
+            laboratory.close()
+
+
+class Laboratory:
+    """Measures one model for one session."""
+
+    def __init__(self, shared: Laboratories, model: ModelUnderTest) -> None:
+        settings = shared.session.settings
+        self._session = shared.session
+        self.model = model
+        self.device = shared.device
+        self.pool = shared.pool(model)
+        self.reference = self._reference(self.pool.source)
         self.runner = Runner(
             self.pool,
             reference=self.reference,
             max_examples=settings.max_examples,
             seed=settings.seed,
-            progress=progress_for(config),
+            progress=shared.progress,
         )
         self._is_prefetched = False
 
@@ -91,7 +134,9 @@ class Laboratory:
     def label(self, variant: Variant) -> str:
         """Return the variant's name with what it really is on this device."""
         is_half = variant.precision in {"fp16", "bf16"}
-        return variant.label + (" (float32 compute)" if is_half and self._is_cpu else "")
+        method = self.pool.weights(variant).method if variant.precision == AS_STORED else ""
+        label = variant.labelled(method) if method else variant.label
+        return label + (" (float32 compute)" if is_half and self._is_cpu else "")
 
     def prefetch(self, plans: Sequence[ItemPlan]) -> None:
         """Score the reference on everything at once, if it cannot stay beside a variant."""
@@ -105,7 +150,8 @@ class Laboratory:
         """Return where and how this session measures."""
         session = self._session
         return EnvironmentRecord(
-            model=session.settings.model_name,
+            model=self.model.label,
+            revision=self.pool.weights(self.reference).revision,
             reference_label=self.label(self.reference),
             device=self.device.device,
             device_name=self.device.name,

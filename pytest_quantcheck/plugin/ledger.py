@@ -33,7 +33,7 @@ class Ledger:
         self._started = started
         self._items: dict[str, ItemRecord] = {}
         self._reached: set[str] = set()
-        self._workers: dict[str, set[str]] = {}
+        self._workers: dict[tuple[str, str], set[str]] = {}
         self.usage_errors: list[str] = []
         """Messages of wrong settings that came up while tests ran."""
 
@@ -48,7 +48,8 @@ class Ledger:
             self._items[report.nodeid] = record
             worker = str(getattr(report, "worker_id", "") or "main")
             for measured in record.measurements:
-                self._workers.setdefault(measured.variant_label, set()).add(worker)
+                key = (measured.model, measured.variant_label)
+                self._workers.setdefault(key, set()).add(worker)
 
     @property
     def n_reached(self) -> int:
@@ -66,25 +67,34 @@ class Ledger:
 
     def run(self) -> RunRecord:
         """Return the record of the run so far."""
-        environments: list[EnvironmentRecord] = [item.environment for item in self._items.values()]
-        measured: dict[tuple[str, str, str], MeasurementRecord] = {}
+        environments: dict[str, EnvironmentRecord] = {}
+        measured: dict[tuple[str, ...], MeasurementRecord] = {}
         for item in self._items.values():
-            for measurement in item.measurements:
-                key = (measurement.variant_label, measurement.workload, measurement.fingerprint)
-                measured.setdefault(key, measurement)
+            environments.setdefault(item.environment.model, item.environment)
+            for found in item.measurements:
+                key = (found.model, found.variant_label, found.workload, found.fingerprint)
+                measured.setdefault(key, found)
         return RunRecord(
             schema_version=SCHEMA_VERSION,
             started=self._started,
-            environment=environments[0] if environments else None,
+            environment=next(iter(environments.values()), None),
+            environments=list(environments.values()),
             checks=self.checks,
             measurements=list(measured.values()),
             warnings=self._warnings(),
         )
 
     def _warnings(self) -> list[str]:
-        said = dict.fromkeys(text for item in self._items.values() for text in item.warnings)
+        """Return what items warn of, each text once, with the model where there are several."""
+        items = self._items.values()
+        is_one = len({item.environment.model for item in items}) <= 1
+        said = dict.fromkeys(
+            text if is_one else f"{item.environment.model}: {text}"
+            for item in items
+            for text in item.warnings
+        )
         return [*said] + [
-            f"{label} was loaded by {len(workers)} workers"
-            for label, workers in sorted(self._workers.items())
+            f"{label}{'' if is_one else f' of {model}'} was loaded by {len(workers)} workers"
+            for (model, label), workers in sorted(self._workers.items())
             if len(workers) > 1
         ]

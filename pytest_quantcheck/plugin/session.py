@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_quantcheck.core.record import to_builtins
-from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError, UsageError
-from pytest_quantcheck.plugin import FLAGS, OPTIONS, collect
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin import FLAGS, OPTIONS, collect, models
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
 from pytest_quantcheck.plugin.ledger import Ledger
+from pytest_quantcheck.plugin.reported import reported_errors
 from pytest_quantcheck.plugin.settings import Settings, read_settings
 from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of
-from pytest_quantcheck.report.failure import ascii_safe
 from pytest_quantcheck.stats.family import family_size
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import ItemRecord
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.fixtures import Quant
-    from pytest_quantcheck.plugin.laboratory import Laboratory
+    from pytest_quantcheck.plugin.laboratory import Laboratories, Laboratory
 
 SESSION = pytest.StashKey["QuantcheckSession"]()
 QUANT = pytest.StashKey["Quant"]()
@@ -76,7 +76,7 @@ class QuantcheckSession:
         self.n_collected = 0
         """Statistical budgets collected, before any is deselected."""
         self.family_size = settings.family_size or 1
-        self._laboratory: Laboratory | None = None
+        self._laboratories: Laboratories | None = None
         self._decided: dict[str, ItemRecord] = {}
 
     # Collection
@@ -85,6 +85,10 @@ class QuantcheckSession:
         """Parametrize one test over its variants, or fail its module's collection."""
         definition = metafunc.definition
         try:
+            if models.MARKER in metafunc.fixturenames:
+                models.planned_model(definition, self.settings)
+            if not _needs_variants(metafunc):
+                return
             variants = collect.variants_of(definition, self.settings)
             if "quant" in metafunc.fixturenames:
                 self._budgets[definition.nodeid] = collect.budgets_of(definition, self.settings)
@@ -97,6 +101,7 @@ class QuantcheckSession:
         """Turn `report` into an error if a marker below `collector` would never be decided."""
         messages = [
             *collect.orphans_of(report.result or ()),
+            *models.orphans_of(report.result or ()),
             *self._group_markers.orphans_of(report, collector),
         ]
         if report.outcome == "passed" and messages:
@@ -150,43 +155,56 @@ class QuantcheckSession:
         variant = item.callspec.params["quant_variant"]  # type: ignore[attr-defined]  # parametrized above
         mine = [budget for budget in budgets if budget.variant == variant]
         target = self.settings.target
+        try:
+            model = models.planned_model(item, self.settings)
+        except UsageError as error:  # of a marker in pytest.param, not seen before
+            model, item.stash[USAGE_ERROR] = self.settings.model, str(error)
         item.stash[PLAN] = ItemPlan(
             variant=variant,
             budgets=tuple(replace(budget, location=where) for budget in mine),
             location=where,
             n_in_family=sum(self.waivers.shares_alpha(budget, target) for budget in mine),
+            model=model,
+            model_group=models.group_of(item, model),
         )
 
     # Fixtures
 
     @property
-    def laboratory(self) -> Laboratory:
+    def laboratories(self) -> Laboratories:
         """Where models live; made when the first test needs one."""
-        if self._laboratory is None:
-            from pytest_quantcheck.plugin.laboratory import Laboratory
+        if self._laboratories is None:
+            from pytest_quantcheck.plugin.laboratory import Laboratories
 
-            self._laboratory = Laboratory(self._config, self)
-        return self._laboratory
+            self._laboratories = Laboratories(self._config, self)
+        return self._laboratories
 
-    def handle(self, variant: str | None) -> Handle:
-        """Return the handle of a variant; None is the reference."""
-        with _reported_errors():
-            if self.settings.model is None:
-                raise UsageError(
-                    "no model; set quant_model to a hub id or a folder, or pass --quant-model"
-                )
-            return self.laboratory.handle(variant)
+    def laboratory_of(self, item: pytest.Item) -> Laboratory:
+        """Return where the model of one test lives."""
+        return self.laboratories.of(item.stash[models.MODEL])
+
+    def model_name(self, item: pytest.Item) -> str:
+        """Return the model of a test as markers and settings name it."""
+        with reported_errors():
+            return models.model_of(item, self.settings).name
+
+    def handle(self, item: pytest.Item, model_name: str, variant: str | None) -> Handle:
+        """Return the handle of a variant of a test's model; None is the reference."""
+        with reported_errors():
+            item.stash[models.MODEL] = models.model_of(item, self.settings, model_name)
+            return self.laboratory_of(item).handle(variant)
 
     def quant(self, item: pytest.Item, handle: Handle) -> Quant:
         """Return the fixture of one test, with the workloads of its markers measured."""
         from pytest_quantcheck.plugin.fixtures import Quant
 
-        with _reported_errors():
+        with reported_errors():
             for message in (item.stash.get(USAGE_ERROR, None), self._family_error):
                 if message:
                     raise UsageError(message)
-            self.laboratory.prefetch(self._plans)
-            quant = item.stash[QUANT] = Quant(self, item.stash[PLAN], handle)
+            plan, laboratory = item.stash[PLAN], self.laboratory_of(item)
+            laboratory.prefetch([p for p in self._plans if p.model_group == plan.model_group])
+            quant = item.stash[QUANT] = Quant(self, item, handle)
             quant.measure_marked()
         return quant
 
@@ -211,7 +229,7 @@ class QuantcheckSession:
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, object, object]:
         """Stop a test whose marker came too late, and show our errors in any fixture."""
-        with _reported_errors():
+        with reported_errors():
             if (message := item.stash.get(USAGE_ERROR, None)) is not None:
                 raise UsageError(message)
             return (yield)
@@ -219,7 +237,7 @@ class QuantcheckSession:
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self, pyfuncitem: pytest.Function) -> Generator[None, object, object]:
         """Decide the budgets when the test's body has run: red in its own call phase."""
-        with _reported_errors():
+        with reported_errors():
             result = yield
             if PLAN not in pyfuncitem.stash:
                 return result
@@ -262,24 +280,16 @@ class QuantcheckSession:
 
     def pytest_unconfigure(self) -> None:
         """Free every model."""
-        if self._laboratory is not None:
-            self._laboratory.close()
+        if self._laboratories is not None:
+            self._laboratories.close()
+
+
+def _needs_variants(metafunc: pytest.Metafunc) -> bool:
+    """Whether a test is parametrized over variants, or should be."""
+    names = metafunc.fixturenames
+    marked = any(mark.name == MARKER for mark in metafunc.definition.own_markers)
+    return "quant_variant" in names or marked
 
 
 def _n_marks(item: pytest.Item) -> int:
     return sum(1 for _ in item.iter_markers(MARKER))
-
-
-class _reported_errors:  # noqa: N801 - a context manager, used as a verb
-    """Shows our errors by their message alone: the user's code is not at fault."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, BackendUnavailable):
-            raise pytest.skip.Exception(str(error), _use_item_location=True) from None
-        if isinstance(error, QuantcheckError):
-            notes = "\n".join(getattr(error, "__notes__", ()))
-            text = f"not measured: {error}" + (f"\n{notes}" if notes else "")
-            text = "\n".join(map(ascii_safe, text.split("\n")))  # ids and paths are data
-            raise pytest.fail.Exception(text, pytrace=False) from None

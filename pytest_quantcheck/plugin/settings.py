@@ -12,28 +12,31 @@ import pytest
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.core.parse import parse_gate, parse_target
-from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, Variant, builtin_variant
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
+from pytest_quantcheck.plugin.declared import read_declared
+from pytest_quantcheck.plugin.models import folders_of, model_under_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from pytest_quantcheck.core.model import ModelUnderTest
+    from pytest_quantcheck.core.variant import Variant
+
 _LARGEST_ALPHA = 0.5
 NumberT = TypeVar("NumberT", int, float)
 _FLAG_KEYS = tuple("quant_" + name.replace("-", "_") for name in FLAGS)
-_VARIANT_KEYS = ("backend", "precision", "skip_modules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything a run was asked for, checked."""
 
-    model: str | None
-    """Hub id, or absolute path of a folder."""
-    model_name: str
-    """As the user wrote it."""
+    model: ModelUnderTest | None
+    """Of tests whose markers and fixtures name none."""
+    merges_adapter: bool
+    """Whether adapters are merged where a marker does not say."""
     variants: tuple[str, ...]
     reference: str
     """`auto`, or the name of a variant."""
@@ -61,7 +64,8 @@ def read_settings(config: pytest.Config) -> Settings:
     UsageError
         A value is wrong, or a key of `[tool.quantcheck]` unknown.
     """
-    known = _known_variants(config.rootpath / "pyproject.toml")
+    declared = read_declared(config.rootpath / "pyproject.toml")
+    known = declared.variants
     _refuse_unknown_ini(config)
     raw = _Raw(config)
     reference = raw.string("reference") or "auto"
@@ -72,8 +76,8 @@ def read_settings(config: pytest.Config) -> Settings:
         _check_variant(name, "quant_variants", known)
     gate = parse_gate(raw.string("gate"), "quant_gate")
     return Settings(
-        model=_model(raw.string("model"), config),
-        model_name=raw.string("model") or "",
+        model=_model(raw, config, merges_adapter=declared.merges_adapter),
+        merges_adapter=declared.merges_adapter,
         variants=variants,
         reference=reference,
         device=raw.string("device") or "auto",
@@ -152,20 +156,22 @@ def _is_fraction(number: float) -> bool:
     return 0 < number <= 1
 
 
-def _model(model: str | None, config: pytest.Config) -> str | None:
-    """Return a folder's absolute path where there is one, else a hub id."""
+def _model(raw: _Raw, config: pytest.Config, *, merges_adapter: bool) -> ModelUnderTest | None:
+    """Return the model that settings name, if any."""
+    model, revision, adapter = map(raw.string, ("model", "revision", "adapter"))
     if model is None:
+        for name, value in (("revision", revision), ("adapter", adapter)):
+            if value is not None:
+                raise UsageError(f"quant_{name}={value!r} belongs to quant_model, and none is set")
         return None
-    is_option = config.getoption("quant_model") is not None
-    folders = [config.invocation_params.dir] if is_option else []
-    folders.append(config.inipath.parent if config.inipath else config.rootpath)
-    for folder in folders:
-        if (folder / model).is_dir():
-            return str((folder / model).resolve())
-    if model.startswith((".", "/", "~")):
-        looked = " and ".join(map(str, folders))
-        raise UsageError(f"quant_model={model!r}: no such folder; looked from {looked}")
-    return model
+    is_option = {key: config.getoption(f"quant_{key}") is not None for key in ("model", "adapter")}
+    return model_under_test(
+        model,
+        revision=revision,
+        adapter=adapter,
+        merges_adapter=merges_adapter,
+        folders={key: folders_of(config, is_option=given) for key, given in is_option.items()},
+    )
 
 
 def _json_path(asked: str | None, folder: Path) -> Path | None:
@@ -207,57 +213,3 @@ def _ini_table(path: Path) -> dict[str, object]:
     parser.read(path, encoding="utf-8")
     sections = (name for name in ("pytest", "tool:pytest") if parser.has_section(name))
     return {key: value for name in sections for key, value in parser[name].items()}
-
-
-def _known_variants(project: Path) -> dict[str, Variant]:
-    known = {name: builtin_variant(name) for name in BUILTIN_VARIANTS}
-    if not project.is_file():
-        return known
-    try:
-        tool = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{project}: not TOML ({error})") from error
-    table = dict(_table(tool.get("quantcheck", {}), f"{project}: [tool.quantcheck]"))
-    place = f"{project}: [tool.quantcheck.variants]"
-    variants = _table(table.pop("variants", {}), place)
-    for key in table:
-        raise UsageError(
-            f"{project}: [tool.quantcheck] has an unknown key {key!r}; known: variants. Other "
-            "settings are pytest's: quant_… in [tool.pytest.ini_options]"
-        )
-    for name, declared in variants.items():
-        place = f"{project}: [tool.quantcheck.variants.{name}]"
-        known[name] = _declared(name, _table(declared, place), place)
-    return known
-
-
-def _table(value: object, place: str) -> dict[str, object]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{place}: found {value!r}, expected a table")
-    return value
-
-
-def _declared(name: str, options: dict[str, object], place: str) -> Variant:
-    for key in options:
-        if key not in _VARIANT_KEYS:
-            raise UsageError(f"{place}: unknown key {key!r}; {suggestion(key, _VARIANT_KEYS)}")
-    precision, backend = options.get("precision", name), options.get("backend")
-    for key, value in (("precision", precision), ("backend", backend)):
-        if value is not None and not isinstance(value, str):
-            raise UsageError(f"{place}: {key}={value!r}: expected a string")
-    skipped = options.get("skip_modules", [])
-    if not isinstance(skipped, list) or not all(isinstance(part, str) for part in skipped):
-        raise UsageError(f"{place}: skip_modules={skipped!r}: expected a list of module names")
-    if backend is None and precision not in BUILTIN_VARIANTS:
-        raise UsageError(
-            f"{place}: precision={precision!r}: {suggestion(str(precision), BUILTIN_VARIANTS)}"
-        )
-    if backend is None:
-        base = builtin_variant(str(precision))
-        precision, backend = base.precision, base.backend
-    return Variant(
-        name=name,
-        precision=str(precision),
-        backend=str(backend),
-        skip_modules=tuple(skipped),
-    )

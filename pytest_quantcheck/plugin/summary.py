@@ -10,7 +10,7 @@ from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.waiver import is_red
 from pytest_quantcheck.report.json import render_json
-from pytest_quantcheck.report.terminal import render_counts, render_summary
+from pytest_quantcheck.report.terminal import by_model, render_counts, render_summary
 from pytest_quantcheck.report.wording import budgets_in_words, headline
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ class Summary:
             return None
         session, settings = self._session, self._session.settings
         variants = ", ".join(dict.fromkeys(plan.variant for plan in planned))
+        names = (plan.model.label if plan.model else "a fixture's model" for plan in planned)
         return (
-            f"quantcheck: {settings.model_name}, {settings.reference} reference, "
+            f"quantcheck: {', '.join(dict.fromkeys(names))}, {settings.reference} reference, "
             f"variants {variants}, alpha {settings.alpha:g} over "
             f"{budgets_in_words(session.n_collected)} (family {session.family_size})"
         )
@@ -77,10 +78,10 @@ class Summary:
         if not ledger.n_reached:
             return
         run = ledger.run()
-        if run.environment is not None:
-            terminalreporter.write_sep("=", headline(run.environment), bold=True)
-            width = terminalreporter._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
-            for line in render_summary(run, width=width):
+        width = terminalreporter._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
+        for environment, part in by_model(run):
+            terminalreporter.write_sep("=", headline(environment), bold=True)
+            for line in render_summary(part, width=width):
                 self._write(terminalreporter, line)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)

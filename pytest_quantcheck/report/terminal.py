@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
@@ -10,9 +11,9 @@ from pytest_quantcheck.report.table import Line, check_table, variant_table
 from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from pytest_quantcheck.core.record import RunRecord
+    from pytest_quantcheck.core.record import EnvironmentRecord, RunRecord
 
 
 def render_summary(run: RunRecord, *, width: int) -> list[Line]:
@@ -22,6 +23,21 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
         lines += [Line(text=""), *variants]
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
     return lines
+
+
+def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
+    """Yield the run of each model; warnings stand with the last one."""
+    for position, environment in enumerate(run.environments, start=1):
+        is_last = position == len(run.environments)
+        yield (
+            environment,
+            replace(
+                run,
+                checks=[check for check in run.checks if check.model == environment.model],
+                measurements=[m for m in run.measurements if m.model == environment.model],
+                warnings=run.warnings if is_last else [],
+            ),
+        )
 
 
 def render_counts(outcomes: Sequence[str], *, n_waived: int = 0) -> str:

@@ -20,7 +20,7 @@ from pytest_quantcheck.measure.protocols import ModelSource
 BACKENDS = "pytest_quantcheck.measure.backends"
 SPECS = {
     name: BackendSpec(name=name, target=f"{BACKENDS}.{name}:{name.capitalize()}Backend")
-    for name in ("transformers", "bitsandbytes")
+    for name in ("transformers", "bitsandbytes", "checkpoint")
 }
 
 

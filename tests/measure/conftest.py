@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BACKENDS = "pytest_quantcheck.measure.backends"
 SPECS = {
     name: BackendSpec(name=name, target=f"{BACKENDS}.{name}:{name.capitalize()}Backend")
-    for name in ("transformers", "bitsandbytes")
+    for name in ("transformers", "bitsandbytes", "checkpoint")
 }
 
 

@@ -28,6 +28,7 @@ CHECK = CheckRecord(
     nodeid="test_a.py::test_triage[int4]",
     path="test_a.py",
     line=12,
+    model="models/helpdesk",
     variant="int4",
     variant_label="int4 (nf4)",
     reference_label="fp16",
@@ -71,6 +72,8 @@ CHECK = CheckRecord(
     worst=[FLIP],
 )
 MEASURED = MeasurementRecord(
+    model="models/helpdesk",
+    revision=None,
     variant="fp16",
     variant_label="fp16",
     workload="triage",
@@ -89,6 +92,7 @@ MEASURED = MeasurementRecord(
 )
 ENVIRONMENT = EnvironmentRecord(
     model="models/helpdesk",
+    revision=None,
     reference_label="fp16",
     device="cuda:0",
     device_name="NVIDIA H100",
@@ -104,6 +108,7 @@ def run(*checks, measurements=(MEASURED,), warnings=()):
         schema_version=SCHEMA_VERSION,
         started="2026-11-21T10:00:00+00:00",
         environment=ENVIRONMENT,
+        environments=[ENVIRONMENT],
         checks=list(checks),
         measurements=list(measurements),
         warnings=list(warnings),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.backends.adapters import attach_adapter
 from pytest_quantcheck.measure.backends.loading import (
     open_checkpoint,
     skeleton,
@@ -58,20 +60,21 @@ class BitsandbytesBackend:
             The model cannot be loaded as asked.
         """
         _check_packages(variant)
-        native = native_precision(source)
+        native = native_precision(source.of(variant))
         is_int8 = variant.precision == "int8"
         dtype = torch.float16 if is_int8 else DTYPES[native]
-        compute = torch.float32 if source.device == "cpu" else dtype
-        config = _config(variant, source, compute)
+        compute = _compute_dtype(variant, source, dtype)
+        config = _config(variant, source.of(variant), compute)
         opened = open_checkpoint(variant, source, dtype=dtype, quantization=config)
         weights = read_weights(
             opened.model,
             declared_bytes=dtype.itemsize,
-            canonical=DTYPES[native],
+            canonical=DTYPES[native_precision(source)],
             skipped=variant.skip_modules,
         )
+        weights = attach_adapter(opened.model, source, weights, dtype=dtype)
         if source.device == "cpu":
-            _compute_in_float32(opened.model)
+            compute_in_float32(opened.model)
         if is_int8:
             separate_sequences(opened.model)
         return CausalModel(
@@ -80,14 +83,14 @@ class BitsandbytesBackend:
                 tokenizer=opened.tokenizer,
                 device=source.device,
                 compute_dtype=str(compute).removeprefix("torch."),
-                weights=weights,
+                weights=replace(weights, revision=opened.revision),
                 overflow_note=_INT8_ON_BF16 if is_int8 and native == "bf16" else "",
             )
         )
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
         """Return about how many bytes the loaded variant takes, without loading it."""
-        model = skeleton(source)
+        model = skeleton(source.of(variant))
         outside = end_tensors(model)
         packed = sum(
             tensor.numel()
@@ -108,23 +111,27 @@ def _check_packages(variant: Variant) -> None:
             )
 
 
+def _compute_dtype(variant: Variant, source: ModelSource, dtype: torch.dtype) -> torch.dtype:
+    """Return what 4-bit layers compute in: float32 on a CPU, else as declared, else `dtype`."""
+    if source.device == "cpu":
+        return torch.float32
+    declared = dict(variant.options).get("bnb_4bit_compute_dtype")
+    return getattr(torch, str(declared)) if declared else dtype
+
+
 def _config(variant: Variant, source: ModelSource, compute: torch.dtype) -> object:
     import transformers
 
     create: Any = transformers.BitsAndBytesConfig
-    skipped = _skipped(variant, source)
+    chosen: dict[str, Any] = {"llm_int8_skip_modules": _skipped(variant, source)}
     if variant.precision == "int8":
-        return create(
-            load_in_8bit=True,
-            llm_int8_threshold=_OUTLIER_THRESHOLD,
-            llm_int8_skip_modules=skipped,
-        )
-    return create(
-        load_in_4bit=True,
-        bnb_4bit_quant_type=variant.precision,
-        bnb_4bit_compute_dtype=compute,
-        llm_int8_skip_modules=skipped,
-    )
+        chosen |= {"load_in_8bit": True, "llm_int8_threshold": _OUTLIER_THRESHOLD}
+    else:
+        chosen |= {"load_in_4bit": True, "bnb_4bit_quant_type": variant.precision}
+    chosen |= dict(variant.options)
+    if variant.precision != "int8":
+        chosen["bnb_4bit_compute_dtype"] = compute
+    return create(**chosen)
 
 
 def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
@@ -149,7 +156,7 @@ def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
     return list(HfQuantizer.get_modules_to_not_convert(model, chosen, None, add_default_skips=True))
 
 
-def _compute_in_float32(model: PreTrainedModel) -> None:
+def compute_in_float32(model: PreTrainedModel) -> None:
     """Upcast, and keep 4-bit layers from repacking themselves for bfloat16 kernels.
 
     On a CPU with AVX512-BF16, bitsandbytes would convert weights, scales and inputs to bfloat16

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 import transformers
 
+from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.backends.access import advice, revision_of
+from pytest_quantcheck.measure.backends.adapters import merged
+from pytest_quantcheck.measure.backends.compatible import (
+    check_same_architecture,
+    check_same_tokens,
+)
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -31,6 +38,8 @@ class Opened:
 
     model: PreTrainedModel
     tokenizer: object
+    revision: str | None
+    """Commit of a hub's checkpoint, or digest of a folder's."""
 
 
 def open_config(source: ModelSource) -> PreTrainedConfig:
@@ -50,7 +59,9 @@ def open_config(source: ModelSource) -> PreTrainedConfig:
     try:
         with undisturbed():
             return _CONFIGS.from_pretrained(  # type: ignore[no-any-return]
-                source.model, trust_remote_code=source.trust_remote_code
+                source.model,
+                revision=source.revision,
+                trust_remote_code=source.trust_remote_code,
             )
     except (OSError, ValueError, KeyError) as error:
         raise UsageError(_cannot("its configuration", source, error)) from error
@@ -66,7 +77,7 @@ def open_checkpoint(
     variant : Variant
         Named in errors.
     source : ModelSource
-        The model and where it goes.
+        The model under test and where it goes; the variant may name a checkpoint of its own.
     dtype : torch.dtype
         Of everything that is not quantized.
     quantization : transformers quantization config, optional
@@ -80,14 +91,22 @@ def open_checkpoint(
         The checkpoint cannot be loaded as asked.
     """
     _check_device(variant, source)
-    config = open_config(source)
-    _check_unquantized(config, variant, source)
-    _check_format(source)
+    own = source.of(variant)
+    config = open_config(own)
+    if variant.precision == AS_STORED:
+        check_same_architecture(variant, config, open_config(source), source)
+    else:
+        _check_unquantized(config, variant, own)
+    _check_format(own)
     extra = {} if quantization is None else {"quantization_config": quantization}
     try:
-        with undisturbed():
+        tokenizer = open_tokenizer(own)
+        if own is not source:
+            check_same_tokens(variant, tokenizer, open_tokenizer(source))
+        with merged(own, dtype) as loadable, undisturbed():
             model, report = _MODELS.from_pretrained(
-                source.model,
+                loadable.model,
+                revision=loadable.revision,
                 dtype=dtype,
                 device_map={"": source.device},
                 use_safetensors=True,
@@ -95,18 +114,23 @@ def open_checkpoint(
                 output_loading_info=True,
                 **extra,
             )
-            tokenizer = _TOKENIZERS.from_pretrained(
-                source.model, trust_remote_code=source.trust_remote_code
-            )
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"variant {variant.label} of {source.model} does not fit into the memory of "
             f"{source.device}: free memory there, or choose a smaller model or precision"
         ) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-        raise UsageError(_cannot(f"variant {variant.label}", source, error)) from error
-    _check_complete(report, source)
-    return Opened(model=model.eval(), tokenizer=tokenizer)
+        raise UsageError(_cannot(f"variant {variant.label}", own, error)) from error
+    _check_complete(report, own)
+    return Opened(model=model.eval(), tokenizer=tokenizer, revision=revision_of(own, config))
+
+
+def open_tokenizer(source: ModelSource) -> object:
+    """Return the tokenizer of a model."""
+    with undisturbed():
+        return _TOKENIZERS.from_pretrained(
+            source.model, revision=source.revision, trust_remote_code=source.trust_remote_code
+        )
 
 
 def skeleton(source: ModelSource) -> PreTrainedModel:
@@ -122,10 +146,13 @@ def skeleton(source: ModelSource) -> PreTrainedModel:
 
 
 def upcast_to_float32(model: PreTrainedModel) -> None:
-    """Compute in float32: convert every floating tensor, keeping the values it was rounded to."""
+    """Compute in float32: convert every floating tensor, keeping the values it was rounded to.
+
+    Packed integers may lie in a tensor of a floating dtype; they stay.
+    """
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
-            if tensor.is_floating_point():
+            if tensor.is_floating_point() and getattr(tensor, "quant_state", None) is None:
                 tensor.data = tensor.data.float()
 
 
@@ -175,6 +202,9 @@ def _cannot(what: str, source: ModelSource, error: Exception) -> str:
     first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
         f"model {source.model!r}: {what} could not be loaded{remote} "
-        f"(from_pretrained: {type(error).__name__}: {first}); expected a folder saved with "
-        "save_pretrained, or a hub id that this machine can reach and may read"
+        f"(from_pretrained: {type(error).__name__}: {first}); "
+    ) + (
+        advice(error)
+        or "expected a folder saved with save_pretrained, or a hub id that this machine can reach "
+        "and may read"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
 
+from pytest_quantcheck.measure.backends.adapters import attach_adapter
 from pytest_quantcheck.measure.backends.loading import (
     open_checkpoint,
     skeleton,
@@ -51,6 +53,7 @@ class TransformersBackend:
             canonical=canonical,
             skipped=variant.skip_modules,
         )
+        weights = attach_adapter(opened.model, source, weights, dtype=dtype)
         if source.device == "cpu":
             upcast_to_float32(opened.model)
         return CausalModel(
@@ -59,14 +62,14 @@ class TransformersBackend:
                 tokenizer=opened.tokenizer,
                 device=source.device,
                 compute_dtype=_name(torch.float32 if source.device == "cpu" else dtype),
-                weights=weights,
+                weights=replace(weights, revision=opened.revision),
             )
         )
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
         """Return about how many bytes the loaded variant takes, without loading it."""
         dtype = torch.float32 if source.device == "cpu" else DTYPES[variant.precision]
-        return skeleton(source).num_parameters() * dtype.itemsize
+        return skeleton(source.of(variant)).num_parameters() * dtype.itemsize
 
 
 def _name(dtype: torch.dtype) -> str:

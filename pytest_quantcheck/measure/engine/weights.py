@@ -76,7 +76,7 @@ def read_weights(
             packed_count += packed.parameters
         else:
             left[parameter.name] = tensor.numel()
-        digests[parameter.name] = _digest(parameter, canonical)
+        digests[parameter.name] = digest_of(parameter.module, tensor, canonical)
     total = packed_count + sum(left.values())
     return Weights(
         stored_bytes=stored,
@@ -84,6 +84,15 @@ def read_weights(
         left=tuple(sorted(left.items(), key=lambda pair: (-pair[1], pair[0]))),
         digests=tuple(sorted(digests.items())),
     )
+
+
+def counted_weights(
+    model: PreTrainedModel, skipped: Sequence[str]
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """Yield name and tensor of each weight that a quantizer is expected to pack."""
+    for parameter in _parameters(model, skipped):
+        if parameter.is_counted:
+            yield parameter.name, parameter.tensor
 
 
 def end_tensors(model: Any) -> frozenset[int]:  # noqa: ANN401 - partly untyped in transformers
@@ -122,12 +131,13 @@ def _parameters(model: PreTrainedModel, skipped: Sequence[str]) -> Iterator[_Par
 def _packed(parameter: _Parameter) -> _Packed | None:
     """Return the integers behind a parameter if it really holds some with their scales."""
     tensor: Any = parameter.tensor
-    if tensor.element_size() * 8 > _MOST_PACKED_BITS or tensor.is_floating_point():
-        return None
     size = tensor.numel() * tensor.element_size()
     state = getattr(tensor, "quant_state", None)
-    if state is not None:
-        return _Packed(parameters=math.prod(state.shape), size_bytes=size + _state_bytes(state))
+    if state is not None and size <= (parameters := math.prod(state.shape)):
+        # Whatever dtype the integers lie in, they take at most 8 bits each.
+        return _Packed(parameters=parameters, size_bytes=size + _state_bytes(state))
+    if tensor.element_size() * 8 > _MOST_PACKED_BITS or tensor.is_floating_point():
+        return None
     scales = getattr(tensor, "SCB", None)
     if scales is not None:
         return _Packed(parameters=tensor.numel(), size_bytes=size + scales.numel() * 4)
@@ -142,20 +152,23 @@ def _state_bytes(state: Any) -> int:  # noqa: ANN401 - bitsandbytes has no types
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
 
 
-def _digest(parameter: _Parameter, canonical: torch.dtype) -> str:
-    shape, values = _leading_values(parameter)
+def digest_of(module: torch.nn.Module, tensor: torch.Tensor, canonical: torch.dtype) -> str:
+    """Return the digest of a weight of `module`, dequantized and rounded to `canonical`."""
+    shape, values = _leading_values(module, tensor)
     rounded = values.reshape(-1)[:_DIGEST_VALUES].to(canonical).contiguous().cpu()
     content = hashlib.sha256(repr(tuple(shape)).encode())
     content.update(rounded.view(torch.uint8).numpy().tobytes())
     return content.hexdigest()
 
 
-def _leading_values(parameter: _Parameter) -> tuple[Sequence[int], torch.Tensor]:
+def _leading_values(
+    module: torch.nn.Module,
+    tensor: Any,  # noqa: ANN401 - bitsandbytes adds attributes of its own
+) -> tuple[Sequence[int], torch.Tensor]:
     """Return the shape, output features first, and at least the first values."""
-    tensor: Any = parameter.tensor
     if getattr(tensor, "quant_state", None) is not None:
         return tensor.quant_state.shape, _leading_4bit(tensor)
-    if type(parameter.module).__name__ == "Conv1D":  # GPT-2's linear layer, stored transposed
+    if type(module).__name__ == "Conv1D":  # GPT-2's linear layer, stored transposed
         tensor = tensor.T
     rows = -(-_DIGEST_VALUES // math.prod(tensor.shape[1:]))
     values = tensor.detach()[:rows].float()

@@ -1,0 +1,70 @@
+"""Where a checkpoint comes from: why a hub refuses it, and which commit or folder it was."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import huggingface_hub.errors as hub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_quantcheck.measure.protocols import ModelSource
+
+_ENDS_BYTES = 2**20
+_SHOWN_DIGITS = 16
+
+
+def revision_of(source: ModelSource, config: object) -> str | None:
+    """Return the commit a hub id was resolved to, or a digest of a folder.
+
+    Notes
+    -----
+    The digest covers config.json and name, size, first and last MiB of each weight file: another
+    training, quantization or architecture changes it, and a model of many gigabytes takes no time.
+    """
+    folder = Path(source.model)
+    if not folder.is_absolute():
+        commit = getattr(config, "_commit_hash", None)
+        return str(commit) if commit else None
+    content = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        content.update(f"{path.name} {size}".encode())
+        with path.open("rb") as file:
+            content.update(file.read(_ENDS_BYTES))
+            file.seek(max(0, size - _ENDS_BYTES))
+            content.update(file.read())
+    return f"sha256:{content.hexdigest()[:_SHOWN_DIGITS]}"
+
+
+def advice(error: BaseException) -> str:
+    """Return what to do about a hub's refusal; empty where it is none."""
+    for link in _chain(error):
+        status = getattr(getattr(link, "response", None), "status_code", None)
+        if isinstance(link, hub.RevisionNotFoundError):
+            return "the hub has no such branch, tag or commit: correct the revision"
+        if isinstance(link, hub.GatedRepoError | hub.DisabledRepoError) or status in {401, 403}:
+            return (
+                "the hub wants to know who asks: accept the model's terms on its page, then log "
+                "in with `hf auth login` or set HF_TOKEN"
+            )
+        if isinstance(link, hub.RepositoryNotFoundError):
+            return (
+                "the hub shows no such model to you: correct the id, or, if it is private, log in "
+                "with `hf auth login` or set HF_TOKEN"
+            )
+        if isinstance(link, hub.OfflineModeIsEnabled | hub.LocalEntryNotFoundError):
+            return (
+                "it is not in this machine's cache and the hub was not reached: run "
+                "`hf download` once where there is a network, or name a folder"
+            )
+    return ""
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

@@ -1,0 +1,210 @@
+"""Checkpoints that were quantized before, by whatever library `from_pretrained` knows."""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stderr
+from dataclasses import replace
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.backends.adapters import attach_adapter
+from pytest_quantcheck.measure.backends.bitsandbytes import compute_in_float32
+from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
+from pytest_quantcheck.measure.backends.transformers import DTYPES
+from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.stored import read_stored, with_digests
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
+from pytest_quantcheck.measure.engine.weights import read_weights
+from pytest_quantcheck.measure.reference import native_precision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from transformers import PreTrainedModel
+
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.protocols import ModelSource, Weights
+
+_BITSANDBYTES = "bitsandbytes"
+_PIP = re.compile(r"pip install (?:-\S+ )?['\"]?([\w\-.\[\],]+)")
+_MISSING_DEVICE = re.compile(r"\b(GPU|CUDA|XPU|MPS)\b")
+
+
+class CheckpointBackend:
+    """Loads folders that hold packed weights.
+
+    Notes
+    -----
+    A CPU computes in float32 where the library unpacks weights or is bitsandbytes; other packed
+    layers compute as their library does. compressed-tensors unpacks in the first forward pass,
+    which is taken while loading, after the weights were read as stored.
+    """
+
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+        """Return the variant in memory.
+
+        Raises
+        ------
+        BackendUnavailable
+            A package or device is missing.
+        UsageError
+            The checkpoint is not quantized, or no quantization of this model.
+        """
+        own = source.of(variant)
+        config = open_config(own)
+        settings = _quantization(variant, own, config)
+        if source.merges_adapter:
+            raise UsageError(
+                f"variant {variant.name}: {own.model} is quantized already, so that no adapter can "
+                "be merged into it; merge before quantizing and test the merged model, or set "
+                "merge = false"
+            )
+        _check_environment(variant, settings, source.device)
+        dtype = DTYPES[native_precision(own)]
+        with redirect_stderr(StringIO()):  # progress bars that know no switch
+            opened = open_checkpoint(variant, source, dtype=dtype)
+            read = _read_bitsandbytes if _method(settings) == _BITSANDBYTES else _read_and_unpack
+            weights = read(variant, source, opened.model)
+        weights = attach_adapter(opened.model, source, weights, dtype=dtype)
+        in_float32 = source.device == "cpu" and not _is_packed(opened.model)
+        if in_float32:
+            compute_in_float32(opened.model)
+        if settings.get("load_in_8bit"):
+            separate_sequences(opened.model)
+        compute = torch.float32 if in_float32 else dtype
+        return CausalModel(
+            Loaded(
+                model=opened.model,
+                tokenizer=opened.tokenizer,
+                device=source.device,
+                compute_dtype=str(compute).removeprefix("torch."),
+                weights=replace(weights, method=describe(settings), revision=opened.revision),
+            )
+        )
+
+    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:  # noqa: ARG002 - at most as much as unpacked
+        """Return about how many bytes the loaded variant takes at most, without loading it."""
+        on_cpu = source.device == "cpu"
+        each = torch.float32.itemsize if on_cpu else torch.float16.itemsize
+        return skeleton(source).num_parameters() * each
+
+
+def describe(settings: Mapping[str, Any]) -> str:
+    """Return how a checkpoint is quantized, from its configuration.
+
+    Examples
+    --------
+    >>> describe({"quant_method": "gptq", "bits": 4})
+    'gptq 4-bit'
+    >>> weights = {"weights": {"num_bits": 4}, "input_activations": None}
+    >>> describe({"quant_method": "compressed-tensors", "config_groups": {"group_0": weights}})
+    'compressed-tensors W4A16'
+    """
+    method = _method(settings)
+    if method == _BITSANDBYTES:
+        if settings.get("load_in_8bit"):
+            return f"{method} LLM.int8"
+        nested = ", double quant" if settings.get("bnb_4bit_use_double_quant") else ""
+        return f"{method} {settings.get('bnb_4bit_quant_type', '4-bit')}{nested}"
+    if groups := settings.get("config_groups"):
+        schemes = dict.fromkeys(_scheme(group) for group in groups.values())
+        return f"{method} {'/'.join(schemes)}"
+    bits = settings.get("bits") or settings.get("w_bit")
+    return f"{method} {bits}-bit" if bits else method
+
+
+def _scheme(group: Mapping[str, Any]) -> str:
+    weights, inputs = group.get("weights") or {}, group.get("input_activations") or {}
+    kind = "FP" if weights.get("type") == "float" else "W"
+    return f"{kind}{weights.get('num_bits', 16)}A{inputs.get('num_bits', 16)}"
+
+
+def _method(settings: Mapping[str, Any]) -> str:
+    is_old = settings.get("load_in_4bit") or settings.get("load_in_8bit")
+    method = settings.get("quant_method") or (_BITSANDBYTES if is_old else "unknown")
+    return str(getattr(method, "value", method))
+
+
+def _quantization(variant: Variant, own: ModelSource, config: object) -> dict[str, Any]:
+    stored = getattr(config, "quantization_config", None)
+    if stored is None:
+        raise UsageError(
+            f"variant {variant.name}: checkpoint {own.model} is not quantized (its config.json has "
+            "no quantization_config); give a quantized one, or state how to load this one: "
+            'precision = "fp16"'
+        )
+    return dict(stored) if isinstance(stored, dict) else dict(stored.to_dict())
+
+
+def _check_environment(variant: Variant, settings: dict[str, Any], device: str) -> None:
+    """Ask transformers whether packages and devices of the method are there."""
+    from transformers.quantizers.auto import AutoHfQuantizer
+
+    ask: Any = AutoHfQuantizer
+    what = f"variant {variant.labelled(describe(settings))}"
+    try:
+        with undisturbed():
+            quantizer = ask.from_config(dict(settings), pre_quantized=True)
+            quantizer.validate_environment(device_map={"": device}, dtype=torch.float16)
+    except ImportError as error:
+        package = _package(error, _method(settings))
+        raise BackendUnavailable(
+            f"{what} needs {package}, which is not installed: pip install {package} "
+            f"(transformers: {_first_line(error)})"
+        ) from error
+    except (RuntimeError, ValueError) as error:
+        if _MISSING_DEVICE.search(str(error)):
+            raise BackendUnavailable(
+                f"{what} does not run on {device} (transformers: {_first_line(error)})"
+            ) from error
+        raise UsageError(
+            f"{what}: {variant.checkpoint} cannot be loaded (transformers: {_first_line(error)})"
+        ) from error
+
+
+def _package(error: ImportError, method: str) -> str:
+    named = _PIP.search(str(error))
+    if named:
+        return named[1]
+    return (error.name or method).partition(".")[0].replace("_", "-")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def _read_bitsandbytes(variant: Variant, source: ModelSource, model: PreTrainedModel) -> Weights:
+    for module in model.modules() if source.device == "cpu" else ():
+        if hasattr(module, "compute_dtype"):
+            module.compute_dtype = torch.float32  # type: ignore[assignment]  # no submodule
+    return read_weights(
+        model,
+        declared_bytes=torch.float16.itemsize,
+        canonical=DTYPES[native_precision(source)],
+        skipped=variant.skip_modules,
+    )
+
+
+def _read_and_unpack(variant: Variant, source: ModelSource, model: PreTrainedModel) -> Weights:
+    plain = skeleton(source)
+    stored = read_stored(
+        model, plain, declared_bytes=torch.float16.itemsize, skipped=variant.skip_modules
+    )
+    with undisturbed(), torch.no_grad():  # unpacked weights outlive it
+        model(input_ids=torch.zeros((1, 1), dtype=torch.int64, device=source.device))
+    return with_digests(stored, model, plain, canonical=DTYPES[native_precision(source)])
+
+
+def _is_packed(model: PreTrainedModel) -> bool:
+    """Return whether layers of a library other than bitsandbytes still hold packed integers."""
+    return any(
+        not tensor.is_floating_point() and tensor.ndim > 1
+        for module in model.modules()
+        if not type(module).__module__.startswith(_BITSANDBYTES)
+        for tensor in module.parameters(recurse=False)
+    )
