@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
-from pytest_quantcheck.core.quantity import Unit, format_quantity
+from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.core.verdict import Levels
 from pytest_quantcheck.plugin.gallery import worst_examples
@@ -184,7 +184,11 @@ def output_warnings(side: Side) -> list[str]:
     measured = side.measurement
     if measured is None:
         return []
-    return [f"{measured.workload_name}, {side.label}: {one}" for one in measured.warnings]
+    found = [*measured.warnings]
+    if measured.pack_limit is not None:
+        n = format_count(measured.pack_limit)
+        found.append(f"memory ran out; measured in packs of at most {n} sequences")
+    return [f"{measured.workload_name}, {side.label}: {one}" for one in found]
 
 
 def _chance(item: object) -> float:
