@@ -100,6 +100,9 @@ def _forms_of(metric: Metric) -> dict[str, _Form]:
         f"min_reference_{name}": _Form(
             statistic=Statistic.REFERENCE_LEVEL, metric=name, bound=lower, unit=level
         ),
+        f"min_{name}_recovery": _Form(
+            statistic=Statistic.RECOVERY, metric=name, bound=lower, unit=Unit.RATIO
+        ),
     }
 
 
@@ -141,6 +144,12 @@ def _check_value(limit: Limit) -> None:
             )
         case Unit.RATIO | Unit.PERPLEXITY if value == 0:
             raise UsageError(f"{stated}: expected a number above 0")
+        case Unit.RATIO if limit.statistic is Statistic.RECOVERY:
+            if value > 1:
+                raise UsageError(
+                    f"{stated}: expected variant over reference, at most 1; {value:g} % is "
+                    f"written {value / 100:g}"
+                )
         case Unit.RATIO if value > _LARGEST_RATIO:
             raise UsageError(
                 f"{stated}: expected variant over reference, such as 1.05; 5 % more is 1.05"

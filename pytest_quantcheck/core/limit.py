@@ -17,6 +17,8 @@ class Statistic(Enum):
     """Mean of reference minus variant, per example (higher is better)."""
     RISE = "rise"
     """Mean of variant minus reference, per example (lower is better)."""
+    RECOVERY = "recovery"
+    """Metric of the variant over that of the reference (higher is better)."""
     LOG_RATIO = "log_ratio"
     """Logarithm of variant over reference, for perplexity; stated as a ratio."""
     VARIANT_LEVEL = "variant_level"

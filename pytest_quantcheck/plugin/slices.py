@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.verdict import Verdict
     from pytest_quantcheck.measure.measurement import Measurement
 
-CHANGES = (Statistic.DROP, Statistic.RISE, Statistic.LOG_RATIO)
+CHANGES = (Statistic.DROP, Statistic.RISE, Statistic.LOG_RATIO, Statistic.RECOVERY)
 """Statistics of reference against variant that a slice may break alone."""
 
 

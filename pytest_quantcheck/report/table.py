@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
-_LEVELS = {"variant_level", "reference_level"}
-"""Statistics of one model alone."""
+_LEVELS = {"variant_level", "reference_level", "recovery"}
+"""Statistics that are no degradation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +94,7 @@ def _metric(check: CheckRecord) -> str:
     return {
         "flips": f"{name} flips",
         "harmful_flips": f"{name} harmful flips",
+        "recovery": f"{name} recovery",
         "reference_level": f"reference {name}",
     }.get(check.statistic, name)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _STATISTIC_NAMES = {
     "drop": "{metric} drop",
     "rise": "{metric} rise",
+    "recovery": "{metric} recovery",
     "log_ratio": "{metric} ratio",
     "variant_level": "{metric}",
     "reference_level": "{metric} of the reference",

@@ -110,11 +110,11 @@ def p_fail(counts: PairedCounts, *, limit: float, alpha: float) -> float:
 
     Notes
     -----
-    It is `p_pass` with reference and variant exchanged: the drop changes its sign.
+    It is `p_pass` with reference and variant exchanged: a drop changes its sign.
     """
     if limit >= 1:
         return 1.0
-    return p_pass(counts.swap(), limit=-limit, alpha=alpha)
+    return p_pass(counts.swap(), limit=counts.opposite(limit), alpha=alpha)
 
 
 def invert(counts: PairedCounts, *, alpha: float) -> Interval:
@@ -134,8 +134,10 @@ def invert(counts: PairedCounts, *, alpha: float) -> Interval:
     """
     if counts.n > LARGEST_EXACT_N:
         return tango_interval(counts, quantile=normal_quantile(alpha))
+    swapped = counts.swap()
     return Interval(
-        low=-_upper_limit(counts.swap(), alpha=alpha), high=_upper_limit(counts, alpha=alpha)
+        low=swapped.opposite(_upper_limit(swapped, alpha=alpha)),
+        high=_upper_limit(counts, alpha=alpha),
     )
 
 
@@ -145,7 +147,9 @@ def _upper_limit(counts: PairedCounts, *, alpha: float) -> float:
         return 1.0
     lattice = Lattice.of(counts)
     gamma = _gamma(alpha)
-    open_ = max(lattice.floor(counts.drop), 1 - lattice.per_unit)
+    open_ = lattice.floor(counts.drop)
+    if not counts.is_relative:
+        open_ = max(open_, 1 - lattice.per_unit)
     shut = lattice.per_unit
     while shut - open_ > 1:
         middle = (open_ + shut) // 2

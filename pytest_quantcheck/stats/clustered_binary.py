@@ -11,7 +11,7 @@ from scipy import special
 from pytest_quantcheck.core.verdict import Estimate
 from pytest_quantcheck.stats.inversion import Interval, student_quantile
 from pytest_quantcheck.stats.ratio_mean import ClusterSums, add_up, estimate_ratio_mean
-from pytest_quantcheck.stats.tango import score_z, tango_interval
+from pytest_quantcheck.stats.tango import observed_z, tango_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,7 +37,7 @@ def estimate_clustered_drop(
     counts : PairedCounts
         Losses and gains among all examples.
     differences : NDArray[np.float64]
-        (n,) reference minus variant: -1, 0 or 1.
+        (n,) reference minus variant: -1, 0 or 1; for a relative drop their contrast.
     clusters : NDArray[np.int64]
         (n,) counted from 0 without gaps.
     limit : float
@@ -56,12 +56,12 @@ def estimate_clustered_drop(
     ----------
     See `tango.score_z` and `ratio_mean.estimate_ratio_mean`.
     """
-    by_cluster = add_up(differences, np.ones(counts.n), clusters=clusters)
+    by_cluster = add_up(differences, np.ones_like(differences), clusters=clusters)
     df = estimate_ratio_mean(by_cluster).df
     root = math.sqrt(design_effect(by_cluster, differences))
     interval, t = Interval(low=-1.0, high=1.0), math.nan
     if df > 0:
-        t = float(score_z(counts.losses, counts.gains, n=counts.n, limit=limit)) / root
+        t = float(observed_z(counts, limit)) / root
         quantile = student_quantile(levels.alpha_pass, df=df) * root
         interval = tango_interval(counts, quantile=quantile)
     return Estimate(

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pytest_quantcheck.core.verdict import Estimate, Reason
 from pytest_quantcheck.stats.betting import (
     betting_p_fail,
@@ -28,7 +30,6 @@ from pytest_quantcheck.stats.ratio_mean import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.verdict import Levels
@@ -58,13 +59,31 @@ class MeanQuestion:
     compares: bool
     """Whether the values are differences, so that 0 means no degradation."""
     levels: Levels
+    changed: NDArray[np.bool_] | None = None
+    """(n,) whether reference and variant differ; None: wherever the value is not 0."""
+
+    def n_changed(self, scores: ClusterSums) -> int:
+        """Return how many clusters tell of a change; `scores` are the values by cluster."""
+        if self.changed is None:
+            return scores.n_nonzero
+        changes = self.changed.astype(np.float64)
+        return add_up(changes, np.ones_like(changes), clusters=self.clusters).n_nonzero
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PValues:
+    """One-sided p-values of "at or over the limit" and of "within the limit"."""
+
+    p_pass: float
+    p_fail: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
     p_pass: float
     p_fail: float
-    interval: Interval
+    invert: Callable[[], Interval]
+    """Gives the means that neither test rejects."""
     method: str
     untested: Reason | None = None
     needed: Callable[[float], float] | None = None
@@ -84,13 +103,14 @@ def examine_mean(question: MeanQuestion) -> Evidence:
     scores = add_up(question.values, question.weights, clusters=question.clusters)
     mean = estimate_ratio_mean(scores)
     answer = _answer(question, scores, mean)
+    interval = answer.invert()
     levels, reach = question.levels, question.reach
     is_trivial = reach is not None and question.limit >= reach
     edge = math.inf if reach is None else reach
     estimate = Estimate(
         value=mean.mean,
-        low=max(-edge, answer.interval.low),
-        high=min(edge, answer.interval.high),
+        low=max(-edge, interval.low),
+        high=min(edge, interval.high),
         confidence_level=1 - 2 * levels.alpha_pass,
         p_pass=answer.p_pass,
         p_fail=answer.p_fail,
@@ -111,9 +131,16 @@ def examine_mean(question: MeanQuestion) -> Evidence:
     )
 
 
+def p_values(question: MeanQuestion) -> PValues:
+    """Return what `examine_mean` decides by, without its interval."""
+    scores = add_up(question.values, question.weights, clusters=question.clusters)
+    answer = _answer(question, scores, estimate_ratio_mean(scores))
+    return PValues(p_pass=answer.p_pass, p_fail=answer.p_fail)
+
+
 def _answer(question: MeanQuestion, scores: ClusterSums, mean: RatioMean) -> _Answer:
     enough = MIN_NONZERO if question.counts_ties else min(MIN_NONZERO, scores.n_clusters)
-    is_rare = scores.n_nonzero < enough
+    is_rare = question.n_changed(scores) < enough
     if question.reach is not None:
         has_equal_sizes = bool((scores.sizes == scores.sizes[0]).all())
         if scores.n_nonzero == 0 and has_equal_sizes and question.limit < question.reach:
@@ -127,7 +154,7 @@ def _answer(question: MeanQuestion, scores: ClusterSums, mean: RatioMean) -> _An
 
 def _find_hindrance(question: MeanQuestion, scores: ClusterSums, mean: RatioMean) -> Reason:
     """Return why no test of these unbounded values is valid."""
-    if scores.n_nonzero == 0 and question.compares:
+    if question.n_changed(scores) == 0 and question.compares:
         return Reason.IDENTICAL_SCORES
     return Reason.CONSTANT_DIFFERENCE if mean.error == 0 else Reason.FEW_NONZERO_DIFFERENCES
 
@@ -139,7 +166,7 @@ def _t_test(question: MeanQuestion, scores: ClusterSums, mean: RatioMean) -> _An
     return _Answer(
         p_pass=mean.p_pass(question.limit),
         p_fail=mean.p_fail(question.limit),
-        interval=mean.invert(alpha=question.levels.alpha_pass),
+        invert=lambda: mean.invert(alpha=question.levels.alpha_pass),
         method=RATIO_MEAN_METHOD,
         needed=needed if mean.df > 0 else None,
     )
@@ -155,7 +182,7 @@ def _bet(question: MeanQuestion, scores: ClusterSums, *, reach: float) -> _Answe
     return _Answer(
         p_pass=0.0 if is_trivial else betting_p_pass(scores, limit=limit, reach=reach),
         p_fail=1.0 if is_trivial else betting_p_fail(scores, limit=limit, reach=reach),
-        interval=invert_bets(scores, reach=reach, alpha=question.levels.alpha_pass),
+        invert=lambda: invert_bets(scores, reach=reach, alpha=question.levels.alpha_pass),
         method="betting e-value of the bounded mean (mixture of constant bets)",
         needed=needed,
     )
@@ -170,7 +197,7 @@ def _count_ties(question: MeanQuestion, scores: ClusterSums, *, reach: float) ->
     return _Answer(
         p_pass=tie_p_pass(n, limit=limit, reach=reach),
         p_fail=tie_p_pass(n, limit=-limit, reach=reach),
-        interval=invert_ties(n, reach=reach, alpha=question.levels.alpha_pass),
+        invert=lambda: invert_ties(n, reach=reach, alpha=question.levels.alpha_pass),
         method="closed form for bounded scores without any difference",
         needed=needed,
     )
@@ -180,7 +207,7 @@ def _refuse(reason: Reason) -> _Answer:
     return _Answer(
         p_pass=1.0,
         p_fail=1.0,
-        interval=Interval(low=-math.inf, high=math.inf),
+        invert=lambda: Interval(low=-math.inf, high=math.inf),
         method="none: unbounded values with too few differences",
         untested=reason,
     )

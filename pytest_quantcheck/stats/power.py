@@ -39,17 +39,21 @@ def round_up(needed: float, *, at_least: int) -> int | None:
     return max(math.ceil(needed), at_least)
 
 
-def needed_pairs(losses: float, gains: float, *, limit: float, alpha: float) -> float:
+def needed_pairs(
+    losses: float, gains: float, *, limit: float, alpha: float, gain_weight: float = 1.0
+) -> float:
     """Return the pairs that a score test of paired proportions needs.
 
     Parameters
     ----------
     losses, gains : float
-        Shares of examples lost and gained, with losses - gains unequal to `limit`.
+        Shares of examples lost and gained, with losses - w·gains unequal to `limit`.
     limit : float
         Largest allowed drop, a fraction in (-1, 1).
     alpha : float
         One-sided level of the test that is to reject.
+    gain_weight : float
+        w of `tango.PairedCounts`.
 
     Returns
     -------
@@ -58,22 +62,25 @@ def needed_pairs(losses: float, gains: float, *, limit: float, alpha: float) -> 
 
     Notes
     -----
-    ((z_a·s0 + z_b·s1)/(limit - drop))², with s0² = 2q + limit·(1 - limit), q the gains that the
-    limit leaves most likely, and s1² = flips - drop². Without flips (1 - limit)^n ≤ alpha counts.
+    ((z_a·s0 + z_b·s1)/(limit - drop))², with s0² = w(1 + w)q + limit·(1 - limit), q the gains that
+    the limit leaves most likely, and s1² = losses + w²·gains - drop², the drop being losses -
+    w·gains. Without flips (1 - limit)^n ≤ alpha counts.
 
     References
     ----------
     J. Nam, Biometrics 53 (1997) 1422. By enumeration, the power of the score test is
     .80 to .84 at these numbers, the exact test's up to 7 points less for few flips.
     """
-    flips, drop = losses + gains, losses - gains
+    w, flips, drop = gain_weight, losses + gains, losses - gain_weight * gains
     if flips == 0:
         return math.log(alpha) / math.log1p(-limit) if limit > 0 else math.inf
-    u = (2 - drop) * limit - flips
+    squared = w * (1 + w)
+    u = (1 + w) * limit * (1 - losses) - w * (1 - limit) * flips
     v = -gains * limit * (1 - limit)
-    q = max((math.sqrt(max(u * u - 8 * v, 0.0)) - u) / 4, 0.0, -limit)
-    null_error = math.sqrt(2 * q + limit * (1 - limit))
-    true_error = math.sqrt(max(flips - drop**2, 0.0))
+    q = (math.sqrt(max(u * u - 4 * squared * v, 0.0)) - u) / (2 * squared)
+    q = max(q, 0.0, -limit / w)
+    null_error = math.sqrt(squared * q + limit * (1 - limit))
+    true_error = math.sqrt(max(losses + w**2 * gains - drop**2, 0.0))
     return (
         (normal_quantile(alpha) * null_error + normal_quantile(1 - POWER) * true_error)
         / (limit - drop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
@@ -17,11 +17,23 @@ from pytest_quantcheck.stats.evidence import (
     examine_log_ratio,
 )
 from pytest_quantcheck.stats.paired import align, check_reference, check_scores
+from pytest_quantcheck.stats.recovery import examine_recovery
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Levels, Verdict
     from pytest_quantcheck.stats.scores import ExampleScores
+
+
+_COMPARISONS = {
+    Statistic.DROP: examine_difference,
+    Statistic.RISE: examine_difference,
+    Statistic.RECOVERY: examine_recovery,
+    Statistic.LOG_RATIO: examine_log_ratio,
+    Statistic.FLIPS: examine_flips,
+    Statistic.HARMFUL_FLIPS: examine_flips,
+}
+"""What each statistic of reference and variant asks of their pairs."""
 
 
 def judge(
@@ -69,21 +81,13 @@ def _examine(
 ) -> Evidence:
     if math.isnan(limit.value):
         raise UsageError(f"{limit.keyword} is NaN; give a number")
-    match limit.statistic:
-        case Statistic.DROP | Statistic.RISE:
-            return examine_difference(limit, align(reference, variant), levels=levels)
-        case Statistic.LOG_RATIO:
-            return examine_log_ratio(limit, align(reference, variant), levels=levels)
-        case Statistic.FLIPS | Statistic.HARMFUL_FLIPS:
-            return examine_flips(limit, align(reference, variant), levels=levels)
-        case Statistic.VARIANT_LEVEL:
-            return examine_level(limit, check_scores(variant, role="variant"), levels=levels)
-        case Statistic.REFERENCE_LEVEL:
-            return examine_level(limit, check_reference(reference), levels=levels)
-        case Statistic.WEIGHT_RATIO:
-            raise UsageError(f"{limit.keyword} compares weights, not scores")
-        case _:
-            assert_never(limit.statistic)
+    if limit.statistic in _COMPARISONS:
+        return _COMPARISONS[limit.statistic](limit, align(reference, variant), levels=levels)
+    if limit.statistic is Statistic.VARIANT_LEVEL:
+        return examine_level(limit, check_scores(variant, role="variant"), levels=levels)
+    if limit.statistic is Statistic.REFERENCE_LEVEL:
+        return examine_level(limit, check_reference(reference), levels=levels)
+    raise UsageError(f"{limit.keyword} compares weights, not scores")
 
 
 def judge_weight_ratio(

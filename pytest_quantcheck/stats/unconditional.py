@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from pytest_quantcheck.stats.tango import PairedCounts, score_z
+from pytest_quantcheck.stats.tango import PairedCounts, observed_z, score_z
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,19 +58,26 @@ class Regions:
         """
         limit = float(self.limits[index])
         rates = self._rates(limit)[:, None]  # (r, 1)
-        inside = _chance_inside(self.discordants, self.most_losses[index], rates=rates, limit=limit)
+        loss_shares = self._loss_shares(rates, limit)
+        inside = _chance_inside(self.discordants, self.most_losses[index], loss_shares=loss_shares)
         weights = _binomial_pmf(self.discordants, self.counts.n, rates)
         largest = float(np.max(np.sum(weights * inside, axis=1)))
         return min(1.0, largest + self.gamma * (1 + 2 * _CUT))
 
     def _rates(self, limit: float) -> NDArray[np.float64]:
-        """Return the rates of flips to look at; none can lie below |limit|."""
-        floor = abs(limit)
+        """Return the rates of flips to look at, from the smallest one that is possible."""
+        floor = float(self.counts.smallest_rate(limit))
         low = max(self.lowest_rate, floor)
         width = max(self.highest_rate, low) - floor
         first = max(low - floor, width * _SMALLEST_RATE_STEP)
         steps = np.geomspace(first, width, _RATES) if width > 0 else np.zeros(0)
         return np.asarray(np.minimum(np.concatenate([[low], floor + steps]), 1.0))
+
+    def _loss_shares(self, rates: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
+        """Return the part of losses among flips, on the boundary P(loss) - w·P(gain) = limit."""
+        w = float(self.counts.gain_weight(limit))
+        shares = (w + limit / np.where(rates > 0, rates, 1.0)) / (1 + w)
+        return np.asarray(np.clip(shares, 0.0, 1.0))
 
 
 def make_regions(counts: PairedCounts, limits: NDArray[np.float64], *, gamma: float) -> Regions:
@@ -94,13 +101,12 @@ def make_regions(counts: PairedCounts, limits: NDArray[np.float64], *, gamma: fl
     m, n = counts.discordant, counts.n
     low = float(special.betaincinv(m, n - m + 1, gamma / 2)) if m > 0 else 0.0
     high = float(special.betaincinv(m + 1, n - m, 1 - gamma / 2)) if m < n else 1.0
-    closest = float(np.min(np.abs(limits)))
-    farthest = float(np.max(np.abs(limits)))
+    smallest_rates = counts.smallest_rate(limits)
+    closest, farthest = float(np.min(smallest_rates)), float(np.max(smallest_rates))
     cut = _CUT * gamma
     fewest = _lower_quantile(n, max(low, closest), cut=cut)
     most = n - _lower_quantile(n, 1 - max(high, farthest), cut=cut)
     discordants = np.arange(fewest, most + 1)
-    observed = score_z(counts.losses, counts.gains, n=n, limit=limits)
     return Regions(
         counts=counts,
         gamma=gamma,
@@ -108,7 +114,7 @@ def make_regions(counts: PairedCounts, limits: NDArray[np.float64], *, gamma: fl
         highest_rate=high,
         limits=limits,
         discordants=discordants,
-        most_losses=_most_losses(discordants, n, limits=limits, observed=observed),
+        most_losses=_most_losses(discordants, counts, limits=limits),
     )
 
 
@@ -125,24 +131,22 @@ def _lower_quantile(n: int, rate: float, *, cut: float) -> int:
 
 
 def _most_losses(
-    discordants: NDArray[np.int64],
-    n: int,
-    *,
-    limits: NDArray[np.float64],
-    observed: NDArray[np.float64],
+    discordants: NDArray[np.int64], counts: PairedCounts, *, limits: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """Return the largest number of losses whose statistic is at most the observed one.
 
     Among results with the same number of discordant pairs the statistic rises with the losses:
     a binary search for each limit and number, all at once.
     """
+    observed, weights = observed_z(counts, limits), counts.gain_weight(limits)[:, None]
     bar = observed + np.where(np.isfinite(observed), _TIE * (1 + np.abs(observed)), 0.0)
     inside = np.full((limits.size, discordants.size), -1)
     outside = np.broadcast_to(discordants + 1, inside.shape).copy()
     for _ in range(math.ceil(math.log2(int(discordants[-1]) + 2)) + 1):
         middle = (inside + outside) // 2
         losses = np.maximum(middle, 0)
-        z = score_z(losses, discordants - losses, n=n, limit=limits[:, None])
+        gains = discordants - losses
+        z = score_z(losses, gains, n=counts.n, limit=limits[:, None], gain_weight=weights)
         fits = (z <= bar[:, None]) | (middle < 0)
         open_ = outside - inside > 1
         inside = np.where(open_ & fits, middle, inside)
@@ -154,15 +158,13 @@ def _chance_inside(
     discordants: NDArray[np.int64],
     most: NDArray[np.int64],
     *,
-    rates: NDArray[np.float64],
-    limit: float,
+    loss_shares: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return P(losses ≤ most | discordant) for each rate and number of discordant pairs.
+    """Return P(losses ≤ most | discordant) for each (r, 1) share and number of discordant pairs.
 
     For X ~ Bin(m, t): P(X' ≤ k) = P(X ≤ k) - t·P(X = k) and
     P(X' ≤ k+1) = P(X ≤ k) + (1 - t)·P(X = k+1), where X' has one trial more.
     """
-    loss_shares = np.clip((1 + limit / np.where(rates > 0, rates, 1.0)) / 2, 0.0, 1.0)  # (r, 1)
     first = _binomial_cdf(int(most[0]), int(discordants[0]), loss_shares)
     rises = np.diff(most)
     single = _binomial_pmf(most[:-1] + rises, discordants[:-1], loss_shares)

@@ -45,6 +45,7 @@ def defect(monkeypatch):
         ("min_accuracy", 0.8, Statistic.VARIANT_LEVEL, "accuracy", Bound.LOWER, Unit.FRACTION),
         ("min_reference_exact_match", 0.8, Statistic.REFERENCE_LEVEL, "exact_match", Bound.LOWER,
          Unit.FRACTION),
+        ("min_accuracy_recovery", 0.99, Statistic.RECOVERY, "accuracy", Bound.LOWER, Unit.RATIO),
         ("max_weight_memory_ratio", 0.45, Statistic.WEIGHT_RATIO, None, Bound.UPPER, Unit.RATIO),
     ],
 )  # fmt: skip
@@ -81,6 +82,10 @@ def test_each_keyword_states_its_statistic(keyword, value, statistic, metric, bo
         ("min_accuracy", 80, "80 % is written 0.8"),
         ("max_perplexity_ratio", 0.06, "0.06 more is 1.06"),
         ("max_perplexity_ratio", 106, "5 % more is 1.05"),
+        ("min_accuracy_recovery", 99, "99 % is written 0.99"),
+        ("min_accuracy_recovery", 1.2, "at most 1"),
+        ("min_accuracy_recovery", 0, "expected a number above 0"),
+        ("min_perplexity_recovery", 0.9, "unknown limit"),
         ("max_weight_memory_ratio", 45, "variant over reference"),
         ("max_weight_memory_ratio", 0, "expected a number above 0"),
         ("max_perplexity", 0, "expected a number above 0"),
