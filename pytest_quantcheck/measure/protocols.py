@@ -216,6 +216,27 @@ class LoadedModel(Protocol):
         ...
 
 
+class LoadedClassifier(LoadedModel, Protocol):
+    """A variant in memory that chooses one of its own labels."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the labels."""
+        ...
+
+    def classify(
+        self, sequences: Sequence[Sequence[int]], *, advance: Advance | None = None
+    ) -> NDArray[np.float64]:
+        """Return the log-probability in nats of each label, (n, k).
+
+        Raises
+        ------
+        NonFiniteLogitsError
+            The logits behind a sequence are NaN or infinite.
+        """
+        ...
+
+
 class Backend(Protocol):
     """Loads variants of one kind."""
 

@@ -196,7 +196,7 @@ def _chance(item: object) -> float:
         case ChoiceItem():
             return 1 / len(item.choices)
         case LabelItem():
-            return 1 / len(item.labels)
+            return 1 / len(item.labels) if item.labels else 0.0
     return 0.0
 
 

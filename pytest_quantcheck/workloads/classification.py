@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from pytest_quantcheck.core.fingerprint import Plain
+    from pytest_quantcheck.workloads.asked import Question
     from pytest_quantcheck.workloads.prompt import PromptOptions
     from pytest_quantcheck.workloads.source import Row, Source
 
@@ -22,7 +23,11 @@ _FEWEST_LABELS = 2
 
 
 class Classification(Prompted[LabelItem]):
-    r"""Texts to label: the label whose words have the largest log-likelihood is the answer.
+    r"""Texts to label, by the words of each label or by the model's own classification head.
+
+    With `labels`, a causal language model is asked, and the label whose words have the largest
+    log-likelihood is the answer. Without, the model must be one for sequence classification, and
+    the labels are its own (`id2label`).
 
     `accuracy` is the share of texts labelled right. Macro F1 is not offered: it is no mean over
     examples, so the tests that decide budgets do not hold for it; put a budget on each `slice`.
@@ -31,14 +36,14 @@ class Classification(Prompted[LabelItem]):
     ----------
     source, name, max_examples
         As for every workload.
-    labels : sequence of str, or mapping of str to str or sequence of str
+    labels : sequence of str, or mapping of str to str or sequence of str, optional
         The labels, or for each label its word, or the words that all stand for it; their
         probabilities are then added up. In plain text a space stands between prompt and word,
         unless one of them brings white space; in a chat the words are what the assistant says.
         Word probabilities are not calibrated by their priors.
     chat, system, chat_template_kwargs, template, few_shot, shots, truncate
         How the text becomes what the model is asked: see `Prompted`. Few-shot examples show the
-        first word of their label.
+        first word of their label. Without `labels` only `template` has a meaning.
 
     Examples
     --------
@@ -61,16 +66,20 @@ class Classification(Prompted[LabelItem]):
         *,
         name: str,
         max_examples: int | None = None,
-        labels: Labels,
+        labels: Labels | None = None,
         **options: Unpack[PromptOptions],
     ) -> None:
         super().__init__(source, name=name, max_examples=max_examples, **options)
-        self.words = _checked_labels(labels, name)
-        """The words of each label."""
+        self.words = {} if labels is None else _checked_labels(labels, name)
+        """The words of each label; empty where the labels are the model's own."""
+        if labels is None:
+            _check_own_head(options, name)
 
     def item(self, row: Row) -> LabelItem:
         """Return the item of one row, or raise MeasurementError with its place."""
         question = self.question(row)
+        if not self.words:
+            return _own_label(question, row)
         return LabelItem(
             prompt=question.prompt,
             label=self._label(row),
@@ -123,6 +132,33 @@ def _checked_labels(labels: object, name: str) -> dict[str, tuple[str, ...]]:
     if len({word.strip() for word in everything}) < len(everything):
         raise UsageError(f"{shown}: the same word stands twice, so that no answer could tell apart")
     return words
+
+
+def _check_own_head(options: Mapping[str, object], name: str) -> None:
+    """Refuse options that only a language model has a use for."""
+    for option, value in options.items():
+        if option != "template" and value:
+            raise UsageError(
+                f"workload {name}: {option}={value!r} needs labels=, so that a language model is "
+                "asked; a classification head only reads the text"
+            )
+
+
+def _own_label(question: Question, row: Row) -> LabelItem:
+    if question.messages:
+        raise MeasurementError(
+            f"{row.place}: found field 'messages', and a classification head reads a text; "
+            "expected the field 'text', or labels= to ask a language model"
+        )
+    found = row.fields.get("label")
+    if type(found) is int and found >= 0:
+        return LabelItem(prompt=question.prompt, label=str(found), index=found)
+    if isinstance(found, str) and found.strip():
+        return LabelItem(prompt=question.prompt, label=found.strip())
+    raise MeasurementError(
+        f"{row.place}: field 'label': found {found!r}, expected the name of one of the model's "
+        "labels, or its index from 0 on"
+    )
 
 
 def _is_word(value: object) -> bool:

@@ -40,8 +40,10 @@ class LabelItem:
 
     prompt: str
     label: str
-    labels: tuple[str, ...]
-    """All labels there are."""
+    labels: tuple[str, ...] = ()
+    """All labels there are; empty where they are the model's own."""
+    index: int | None = None
+    """Place of the label among the model's own, where the data gives no name."""
     turns: str = ""
     """Messages and tools of a row that holds a conversation, as JSON; `prompt` shows them."""
 

@@ -20,7 +20,6 @@ import transformers
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
-from pytest_quantcheck.measure.backends import loading
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
 from pytest_quantcheck.measure.backends.transformers import TransformersBackend
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
@@ -194,7 +193,7 @@ def test_a_model_that_does_not_fit_is_a_usage_error(folder, monkeypatch):
     def exhausted(*_, **__):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(loading._MODELS, "from_pretrained", exhausted)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", exhausted)
     with pytest.raises(UsageError, match="does not fit into the memory of cpu"):
         TransformersBackend().load(FP16, at(folder))
 

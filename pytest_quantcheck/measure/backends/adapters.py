@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.measure.backends.kinds import model_class
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from pytest_quantcheck.measure.protocols import ModelSource, Weights
 
@@ -68,7 +69,9 @@ def attach_adapter(
 
 
 @contextmanager
-def merged(source: ModelSource, dtype: torch.dtype) -> Iterator[ModelSource]:
+def merged(
+    source: ModelSource, dtype: torch.dtype, *, config: PreTrainedConfig
+) -> Iterator[ModelSource]:
     """Give a checkpoint with the adapter merged into its weights, while the context lasts.
 
     The sum is taken in float32 and saved in `dtype`. Without an adapter to merge, the source
@@ -77,12 +80,9 @@ def merged(source: ModelSource, dtype: torch.dtype) -> Iterator[ModelSource]:
     if not source.merges_adapter:
         yield source
         return
-    import transformers
-
-    create: Any = transformers.AutoModelForCausalLM
     with TemporaryDirectory(prefix="quantcheck-merged-") as folder:
         with undisturbed():
-            base = create.from_pretrained(
+            base = model_class(config).from_pretrained(
                 source.model,
                 revision=source.revision,
                 dtype=torch.float32,

@@ -10,6 +10,7 @@ import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
+from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import (
     open_checkpoint,
     skeleton,
@@ -18,13 +19,19 @@ from pytest_quantcheck.measure.backends.loading import (
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
-from pytest_quantcheck.measure.engine.weights import end_tensors, matches, read_weights
+from pytest_quantcheck.measure.engine.weights import (
+    classification_heads,
+    end_tensors,
+    matches,
+    read_weights,
+)
 from pytest_quantcheck.measure.reference import native_precision
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource
 
 _OUTLIER_THRESHOLD = 6.0
@@ -49,7 +56,7 @@ class BitsandbytesBackend:
     computes in float32, with everything unquantized rounded to the same 16-bit dtype before.
     """
 
-    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel | ClassificationModel:
         """Return the variant in memory.
 
         Raises
@@ -77,7 +84,7 @@ class BitsandbytesBackend:
             compute_in_float32(opened.model)
         if is_int8:
             separate_sequences(opened.model)
-        return CausalModel(
+        return in_memory(
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,
@@ -135,16 +142,17 @@ def _config(variant: Variant, source: ModelSource, compute: torch.dtype) -> obje
 
 
 def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
-    """Return the modules to leave, the head among them; None for the head alone.
+    """Return the modules to leave, the head among them; None for a language model's head alone.
 
     A list replaces the default of transformers, so that naming one module would quantize the
-    head.
+    head; and the default knows no classification heads.
     """
-    if not variant.skip_modules:
+    model = skeleton(source)
+    heads = classification_heads(model)
+    if not (variant.skip_modules or heads):
         return None
     from transformers.quantizers.base import HfQuantizer
 
-    model = skeleton(source)
     names = [name for name, _ in model.named_modules() if name]
     for asked in variant.skip_modules:
         if not any(matches(name, (asked,)) for name in names):
@@ -152,7 +160,7 @@ def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
                 f"variant {variant.label}: skip_modules names {asked!r}, and {source.model} has no "
                 f"such module; expected a dotted name such as {names[-1]!r}, or its last part"
             )
-    chosen = [name for name in names if matches(name, variant.skip_modules)]
+    chosen = [name for name in names if matches(name, (*variant.skip_modules, *heads))]
     return list(HfQuantizer.get_modules_to_not_convert(model, chosen, None, add_default_skips=True))
 
 

@@ -13,6 +13,7 @@ import torch
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
 from pytest_quantcheck.measure.backends.bitsandbytes import compute_in_float32
+from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource, Weights
 
 _BITSANDBYTES = "bitsandbytes"
@@ -45,7 +47,7 @@ class CheckpointBackend:
     which is taken while loading, after the weights were read as stored.
     """
 
-    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel | ClassificationModel:
         """Return the variant in memory.
 
         Raises
@@ -77,7 +79,7 @@ class CheckpointBackend:
         if settings.get("load_in_8bit"):
             separate_sequences(opened.model)
         compute = torch.float32 if in_float32 else dtype
-        return CausalModel(
+        return in_memory(
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.backends.kinds import is_classifier
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -40,6 +41,20 @@ def check_same_architecture(
                 f"{source.model} has {other!r}: it is no quantization of this model; give one "
                 "that is"
             )
+    if is_classifier(found) != is_classifier(expected) or (
+        is_classifier(found) and found.id2label != expected.id2label
+    ):
+        raise UsageError(
+            f"variant {variant.name}: checkpoint {variant.checkpoint} is {_task(found)}, and "
+            f"{source.model} is {_task(expected)}: it is no quantization of this model; give one "
+            "that is"
+        )
+
+
+def _task(config: PreTrainedConfig) -> str:
+    if is_classifier(config):
+        return f"a classifier of {', '.join(map(str, (config.id2label or {}).values()))}"
+    return "a causal language model"
 
 
 def check_same_tokens(variant: Variant, found: object, expected: object) -> None:

@@ -17,6 +17,7 @@ from pytest_quantcheck.measure.backends.compatible import (
     check_same_architecture,
     check_same_tokens,
 )
+from pytest_quantcheck.measure.backends.kinds import model_class
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 # Partly untyped in transformers.
 _CONFIGS: Any = transformers.AutoConfig
-_MODELS: Any = transformers.AutoModelForCausalLM
 _TOKENIZERS: Any = transformers.AutoTokenizer
 _MOST_NAMED = 5
 
@@ -103,8 +103,8 @@ def open_checkpoint(
         tokenizer = open_tokenizer(own)
         if own is not source:
             check_same_tokens(variant, tokenizer, open_tokenizer(source))
-        with merged(own, dtype) as loadable, undisturbed():
-            model, report = _MODELS.from_pretrained(
+        with merged(own, dtype, config=config) as loadable, undisturbed():
+            model, report = model_class(config).from_pretrained(
                 loadable.model,
                 revision=loadable.revision,
                 dtype=dtype,
@@ -138,7 +138,7 @@ def skeleton(source: ModelSource) -> PreTrainedModel:
     config = open_config(source)
     try:
         with undisturbed(), torch.device("meta"):
-            return _MODELS.from_config(  # type: ignore[no-any-return]
+            return model_class(config).from_config(  # type: ignore[no-any-return]
                 config, trust_remote_code=source.trust_remote_code
             )
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -193,7 +193,8 @@ def _check_complete(report: dict[str, Any], source: ModelSource) -> None:
         shown = ", ".join(missing[:_MOST_NAMED])
         raise UsageError(
             f"model {source.model}: {len(missing)} weights are missing from the checkpoint and "
-            f"would be random: {shown}; expected a complete causal language model"
+            f"would be random: {shown}; expected a complete causal language model, "
+            "or one whose classification head was trained"
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
+from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import (
     open_checkpoint,
     skeleton,
@@ -19,6 +20,7 @@ from pytest_quantcheck.measure.reference import native_precision
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
@@ -34,7 +36,7 @@ class TransformersBackend:
     its 16-bit kernels are slow, and differ between machines.
     """
 
-    def load(self, variant: Variant, source: ModelSource) -> CausalModel:
+    def load(self, variant: Variant, source: ModelSource) -> CausalModel | ClassificationModel:
         """Return the variant in memory.
 
         Raises
@@ -56,7 +58,7 @@ class TransformersBackend:
         weights = attach_adapter(opened.model, source, weights, dtype=dtype)
         if source.device == "cpu":
             upcast_to_float32(opened.model)
-        return CausalModel(
+        return in_memory(
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,

@@ -77,7 +77,7 @@ class CausalModel:
         self.compute_dtype = loaded.compute_dtype
         self.weights = loaded.weights
         self.pack_limit: int | None = None
-        self.context_tokens = _context_tokens(config, loaded.tokenizer)
+        self.context_tokens = known_context_tokens(config, loaded.tokenizer)[0]
         self._overflow_note = loaded.overflow_note
         self._encoder = Encoder(loaded.tokenizer)
         self._model: PreTrainedModel | None = loaded.model
@@ -95,7 +95,7 @@ class CausalModel:
     @property
     def model(self) -> PreTrainedModel:
         """The model of transformers itself."""
-        return _open(self._model)
+        return opened(self._model)
 
     @property
     def tokenizer(self) -> object:
@@ -129,8 +129,8 @@ class CausalModel:
         self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
     ) -> list[NDArray[np.float32]]:
         """Return the log-likelihood in nats of each scored token, per request."""
-        scorer = _open(self._scorer)
-        with _library_errors("scoring"), undisturbed(), torch.inference_mode():
+        scorer = opened(self._scorer)
+        with library_errors("scoring"), undisturbed(), torch.inference_mode():
             scores = self._in_fitting_packs(
                 lambda most: scorer.score(requests, advance, sequences=most)
             )
@@ -148,8 +148,8 @@ class CausalModel:
         advance: Advance | None = None,
     ) -> list[Continuation]:
         """Return the continuation of each prompt."""
-        generator = _open(self._generator)
-        with _library_errors("generation"), undisturbed(), torch.inference_mode():
+        generator = opened(self._generator)
+        with library_errors("generation"), undisturbed(), torch.inference_mode():
             found = self._in_fitting_packs(
                 lambda most: generator.generate(
                     prompts, decoding, streams=streams, advance=advance, sequences=most
@@ -187,7 +187,7 @@ class CausalModel:
 
 
 @contextmanager
-def _library_errors(what: str) -> Iterator[None]:
+def library_errors(what: str) -> Iterator[None]:
     """Say that the architecture, not a score, is what broke."""
     try:
         yield
@@ -201,20 +201,22 @@ def _library_errors(what: str) -> Iterator[None]:
         ) from error
 
 
-def _open(part: _PartT | None) -> _PartT:
+def opened(part: _PartT | None) -> _PartT:
+    """Return a part of a variant that has not been closed."""
     if part is None:
         raise MeasurementError("this variant was closed; ask its handle again")
     return part
 
 
-def _context_tokens(config: object, tokenizer: object) -> int:
+def known_context_tokens(config: object, tokenizer: object) -> list[int]:
+    """Return the longest sequence by each source that knows one, the model's first."""
     candidates = [
         getattr(config, name, None)
         for name in ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
     ]
     candidates.append(getattr(tokenizer, "model_max_length", None))
-    known = (int(value) for value in candidates if value and 0 < value < _NO_LIMIT)
-    return next(known, _DEFAULT_CONTEXT)
+    known = [int(value) for value in candidates if value and 0 < value < _NO_LIMIT]
+    return known or [_DEFAULT_CONTEXT]
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: object) -> tuple[int, ...]:

@@ -54,6 +54,10 @@ class Encoder:
             return ids
         return self._prefix + ids
 
+    def encode_whole(self, text: str) -> list[int]:
+        """Return the token ids with all that the tokenizer puts around a text."""
+        return self._ids(text, special=True)
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text without special tokens."""
         return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))

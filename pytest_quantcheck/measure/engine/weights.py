@@ -21,6 +21,9 @@ _DIGEST_VALUES = 2**15
 _INT8_STEPS = 127
 _WEIGHT_DIMENSIONS = {2, 3}
 _MOST_PACKED_BITS = 8
+CLASSIFIER = "ForSequenceClassification"
+"""How transformers names architectures with a classification head."""
+_HEADS = {"classifier", "pre_classifier", "score"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +100,16 @@ def counted_weights(
 
 def end_tensors(model: Any) -> frozenset[int]:  # noqa: ANN401 - partly untyped in transformers
     """Return the identities of the tensors of input embeddings and output head, tied or not."""
-    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    heads = (getattr(model, name, None) for name in classification_heads(model))
+    ends = (model.get_input_embeddings(), model.get_output_embeddings(), *heads)
     return frozenset(id(tensor) for end in ends if end is not None for tensor in end.parameters())
+
+
+def classification_heads(model: Any) -> tuple[str, ...]:  # noqa: ANN401 - partly untyped
+    """Return the names of the modules that make the labels of a classification model."""
+    if not type(model).__name__.endswith(CLASSIFIER):
+        return ()
+    return tuple(name for name, _ in model.named_children() if name in _HEADS)
 
 
 def matches(module_name: str, skipped: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.measure.handle import Handle
-    from pytest_quantcheck.measure.protocols import Advance, LoadedModel
+    from pytest_quantcheck.measure.protocols import Advance, LoadedClassifier, LoadedModel
     from pytest_quantcheck.workloads.base import Workload
     from pytest_quantcheck.workloads.example import Example
 
@@ -47,6 +47,11 @@ class Job:
             return None
         examples = len(self.examples)
         return lambda done, tokens: report(done * examples // requests, tokens)
+
+
+def classifier(loaded: LoadedModel) -> LoadedClassifier | None:
+    """Return a model that chooses among labels of its own; None if it is a language model."""
+    return cast("LoadedClassifier", loaded) if getattr(loaded, "labels", ()) else None
 
 
 @contextmanager

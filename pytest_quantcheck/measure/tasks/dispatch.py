@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.tasks.choice import measure_choice
 from pytest_quantcheck.measure.tasks.classification import measure_classification
+from pytest_quantcheck.measure.tasks.common import classifier
 from pytest_quantcheck.measure.tasks.documents import measure_documents
 from pytest_quantcheck.measure.tasks.generation import measure_generation
 from pytest_quantcheck.workloads.choice import MultipleChoice
@@ -25,8 +26,15 @@ def run_task(job: Job) -> TaskResult:
     Raises
     ------
     UsageError
-        No task knows this kind.
+        No task knows this kind, or the model is not of the kind it needs.
     """
+    model = classifier(job.loaded)
+    if model is not None and not _is_for_heads(job.workload):
+        raise UsageError(
+            f"workload {job.workload!r} asks a language model, and this model has a classification "
+            f"head (labels {', '.join(model.labels)}): measure it with Classification without "
+            "labels=, or give a causal language model"
+        )
     match job.workload:
         case MultipleChoice():
             return measure_choice(job)
@@ -41,3 +49,7 @@ def run_task(job: Job) -> TaskResult:
                 f"workload {job.workload!r}: expected MultipleChoice, Classification, Documents, "
                 "Generation or what quant.compare makes"
             )
+
+
+def _is_for_heads(workload: object) -> bool:
+    return isinstance(workload, Classification) and not workload.words
