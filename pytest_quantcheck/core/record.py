@@ -23,6 +23,7 @@ class ExampleRecord:
     example: str
     slice: str | None
     prompt: str
+    """At most 20,000 characters, as all texts here; of a longer one the middle is left out."""
     expected: str
     reference_output: str
     variant_output: str
@@ -34,6 +35,18 @@ class ExampleRecord:
     reference_margin: float | None
     """Nats by which the right choice leads; negative where it trails; None without choices."""
     variant_margin: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SliceRecord:
+    """How one slice of a workload fared."""
+
+    slice: str
+    n: int
+    n_worse: int
+    n_better: int
+    p_concentrated: float
+    """Chance of so many worse ones here if they fell on all examples alike; a description."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +114,11 @@ class CheckRecord:
     """Digest of the token ids the model was given; empty where it was given none."""
     worst: list[ExampleRecord]
     """The examples that changed most, those that got worse first."""
+    n_worse: int
+    """Examples on which the variant did worse than the reference; of flips, those lost."""
+    n_better: int
+    slices: list[SliceRecord]
+    """Where the examples that got worse are; empty where the data names no slices."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -135,9 +135,10 @@ class _Doorkeeper:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "quantcheck"):
-            activate(self._config).ledger.add(report)
+            activate(self._config).receive(report)
 
 
 @pytest.fixture

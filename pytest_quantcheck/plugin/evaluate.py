@@ -13,10 +13,10 @@ from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.core.verdict import Levels
-from pytest_quantcheck.plugin.gallery import worst_examples
+from pytest_quantcheck.plugin.gallery import examine_changes
 from pytest_quantcheck.plugin.slices import collapsed, restrict
 from pytest_quantcheck.report import wording
-from pytest_quantcheck.report.failure import ascii_safe
+from pytest_quantcheck.report.screen import ascii_safe
 from pytest_quantcheck.stats.chance import is_at_chance
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
@@ -227,6 +227,7 @@ def _record(
 ) -> CheckRecord:
     limit, where = budget.limit, budget.location
     measured = pair.variant.measurement if limit.is_statistical else None
+    changes = examine_changes(pair.reference.measurement, measured, about.metric)
     return CheckRecord(
         nodeid=where.nodeid,
         path=where.path,
@@ -262,7 +263,10 @@ def _record(
         budget_reason=budget.reason,
         fingerprint=measured.fingerprint if measured else "",
         prompt_fingerprint=measured.prompt_fingerprint if measured else "",
-        worst=worst_examples(pair.reference.measurement, measured, about.metric),
+        worst=list(changes.shown),
+        n_worse=changes.n_worse,
+        n_better=changes.n_better,
+        slices=list(changes.slices),
     )
 
 

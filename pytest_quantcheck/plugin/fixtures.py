@@ -180,8 +180,11 @@ class Quant:
         """Return why the test is red; empty if it is not."""
         red = [check for check in record.checks if is_red(check)]
         reproduce = self._session.reproduce(self._plan.location.nodeid)
-        texts = [render_failure(check, record.environment, reproduce=reproduce) for check in red]
-        return "\n\n".join(texts)
+        layout = self._session.layout()
+        return "\n\n".join(
+            render_failure(check, record.environment, reproduce=reproduce, layout=layout)
+            for check in red
+        )
 
     def _warnings(self, checks: Sequence[CheckRecord]) -> list[str]:
         """Return what no budget of this test asks, and its reader should know."""

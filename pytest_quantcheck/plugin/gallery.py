@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.metric import METRICS, Direction
-from pytest_quantcheck.core.record import ExampleRecord
+from pytest_quantcheck.core.quantity import format_count
+from pytest_quantcheck.core.record import ExampleRecord, SliceRecord
+from pytest_quantcheck.report.diff import first_difference
+from pytest_quantcheck.stats.concentration import concentration_pvalue
 from pytest_quantcheck.workloads.example import ChoiceItem, DocumentItem, GenerationItem, LabelItem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_quantcheck.measure.measurement import Measurement, Output
     from pytest_quantcheck.workloads.example import Example
 
 _N_WORST = 5
-_LONGEST_TEXT = 2000
+_N_BEST = 1
+_MOST_SLICES = 20
+_LONGEST_TEXT = 20_000
 
 
-def worst_examples(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """How the examples of a workload changed between reference and variant."""
+
+    shown: tuple[ExampleRecord, ...] = ()
+    """Those that got worse most, then the one that got better most."""
+    n_worse: int = 0
+    n_better: int = 0
+    slices: tuple[SliceRecord, ...] = ()
+    """Those with the most that got worse first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    position: int
+    loss: float
+    """How much worse the variant is, in the metric's unit; negative if it is better."""
+    lead: float
+    """How far the right choice fell back, in nats; 0 without choices."""
+
+
+def examine_changes(
     reference: Measurement | None, variant: Measurement | None, metric: str
-) -> list[ExampleRecord]:
-    """Return the examples with the largest change, those that got worse first."""
+) -> Changes:
+    """Return what changed between two measurements of one workload."""
     if reference is None or variant is None:
-        return []
-    before = _by_example(reference, metric)
-    after = _by_example(variant, metric)
-    falls_when_worse = METRICS[metric].direction is Direction.HIGHER_IS_BETTER
-    changes = []
-    for position, example in enumerate(variant.examples):
-        if example.id in before and before[example.id] != after[example.id]:
-            change = before[example.id] - after[example.id]
-            loss = change if falls_when_worse else -change
-            pair = (reference.outputs[position], variant.outputs[position])
-            changes.append((loss, _lead(pair), position))
-    changes.sort(key=lambda change: (-change[0], -change[1], change[2]))
-    sides, values = (reference, variant), (before, after)
-    return [
-        _record(variant.examples[position], position, sides, values, is_worse=loss > 0)
-        for loss, _, position in changes[:_N_WORST]
+        return Changes()
+    before, after = _by_example(reference, metric), _by_example(variant, metric)
+    sign = 1 if METRICS[metric].direction is Direction.HIGHER_IS_BETTER else -1
+    changes = [
+        _Change(
+            position=position,
+            loss=sign * (before[example.id] - after[example.id]),
+            lead=_lead(reference.outputs[position], variant.outputs[position]),
+        )
+        for position, example in enumerate(variant.examples)
+        if example.id in before and before[example.id] != after[example.id]
     ]
+    worse = [change for change in changes if change.loss > 0]
+    better = [change for change in changes if change.loss <= 0]
+    worse.sort(key=lambda change: (-change.loss, -change.lead, change.position))
+    better.sort(key=lambda change: (change.loss, change.lead, change.position))
+    sides, values = (reference, variant), (before, after)
+    return Changes(
+        shown=tuple(
+            _record(sides, values, change) for change in (*worse[:_N_WORST], *better[:_N_BEST])
+        ),
+        n_worse=len(worse),
+        n_better=len(better),
+        slices=_slices(variant.examples, worse, better),
+    )
 
 
 def _by_example(measurement: Measurement, metric: str) -> dict[str, float]:
@@ -47,36 +85,82 @@ def _by_example(measurement: Measurement, metric: str) -> dict[str, float]:
     return dict(zip(scores.ids, values, strict=True))
 
 
-def _lead(outputs: tuple[Output, Output]) -> float:
-    """Return how far the right choice fell back, in nats; 0 without choices."""
-    before, after = outputs[0].margin, outputs[1].margin
-    return before - after if before is not None and after is not None else 0.0
+def _lead(before: Output, after: Output) -> float:
+    if before.margin is None or after.margin is None:
+        return 0.0
+    return before.margin - after.margin
+
+
+def _slices(
+    examples: Sequence[Example[Any]],
+    worse: Sequence[_Change],
+    better: Sequence[_Change],
+) -> tuple[SliceRecord, ...]:
+    sizes = Counter(example.slice for example in examples if example.slice is not None)
+    lost = Counter(examples[change.position].slice for change in worse)
+    gained = Counter(examples[change.position].slice for change in better)
+    first = sorted(sizes, key=lambda name: (-lost[name], name))[:_MOST_SLICES]
+    return tuple(
+        SliceRecord(
+            slice=name,
+            n=sizes[name],
+            n_worse=lost[name],
+            n_better=gained[name],
+            p_concentrated=concentration_pvalue(
+                lost[name], sizes[name], lost_in_all=len(worse), n_in_all=len(examples)
+            ),
+        )
+        for name in first
+    )
 
 
 def _record(
-    example: Example[Any],
-    position: int,
     sides: tuple[Measurement, Measurement],
     values: tuple[dict[str, float], dict[str, float]],
-    *,
-    is_worse: bool,
+    change: _Change,
 ) -> ExampleRecord:
+    example = sides[1].examples[change.position]
     prompt, expected = _asked(example.item)
-    outputs = sides[0].outputs[position], sides[1].outputs[position]
-    before, after = values[0][example.id], values[1][example.id]
+    outputs = sides[0].outputs[change.position], sides[1].outputs[change.position]
+    texts = _capped_pair(outputs[0].text, outputs[1].text)
     return ExampleRecord(
         example=example.id,
         slice=example.slice,
-        prompt=prompt[:_LONGEST_TEXT],
-        expected=expected[:_LONGEST_TEXT],
-        reference_output=outputs[0].text[:_LONGEST_TEXT],
-        variant_output=outputs[1].text[:_LONGEST_TEXT],
-        reference_value=before,
-        variant_value=after,
-        is_worse=is_worse,
+        prompt=_capped(prompt),
+        expected=_capped(expected),
+        reference_output=texts[0],
+        variant_output=texts[1],
+        reference_value=values[0][example.id],
+        variant_value=values[1][example.id],
+        is_worse=change.loss > 0,
         reference_margin=outputs[0].margin,
         variant_margin=outputs[1].margin,
     )
+
+
+def _capped(text: str) -> str:
+    """Return `text`, or its beginning and its end."""
+    if len(text) <= _LONGEST_TEXT:
+        return text
+    half = _LONGEST_TEXT // 2
+    return text[:half] + _left_out(len(text) - _LONGEST_TEXT) + text[-half:]
+
+
+def _capped_pair(reference: str, variant: str) -> tuple[str, str]:
+    """Return both texts, or of both the part around their first difference."""
+    if max(len(reference), len(variant)) <= _LONGEST_TEXT:
+        return reference, variant
+    start = max(0, first_difference(reference, variant) - _LONGEST_TEXT // 2)
+    end = start + _LONGEST_TEXT
+    before = _left_out(start)
+    return (
+        before + reference[start:end] + _left_out(len(reference) - end),
+        before + variant[start:end] + _left_out(len(variant) - end),
+    )
+
+
+def _left_out(count: int) -> str:
+    return f"[{format_count(count)} characters left out]" if count > 0 else ""
 
 
 def _asked(item: ChoiceItem | GenerationItem | LabelItem | DocumentItem) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError
-from pytest_quantcheck.report.failure import ascii_safe
+from pytest_quantcheck.report.screen import ascii_safe
 
 
 class reported_errors:  # noqa: N801 - a context manager, used as a verb

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,9 +10,10 @@ import pytest
 
 from pytest_quantcheck.core.record import to_builtins
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.plugin import FLAGS, OPTIONS, collect, models
+from pytest_quantcheck.plugin import collect, models
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
 from pytest_quantcheck.plugin.ledger import Ledger
+from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
 from pytest_quantcheck.plugin.reported import reported_errors
 from pytest_quantcheck.plugin.settings import Settings, read_settings
 from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.fixtures import Quant
     from pytest_quantcheck.plugin.laboratory import Laboratories, Laboratory
+    from pytest_quantcheck.report.gallery import Layout
 
 SESSION = pytest.StashKey["QuantcheckSession"]()
 QUANT = pytest.StashKey["Quant"]()
@@ -210,19 +210,17 @@ class QuantcheckSession:
 
     def reproduce(self, nodeid: str) -> str:
         """Return the command that decides one test alone as this run did."""
-        path, _, name = nodeid.partition("::")
-        here = os.path.relpath(self._config.rootpath / path, self._config.invocation_params.dir)
-        given = {
-            option: self._config.getoption("quant_" + option.replace("-", "_"))
-            for option in (*OPTIONS, *FLAGS)
-        }
-        given["family-size"] = self.family_size
-        options = [
-            f"--quant-{option}" + ("" if option in FLAGS else f"={value}")
-            for option, value in given.items()
-            if value is not None
-        ]
-        return shlex.join(["pytest", f"{here}::{name}", *options])
+        return command_of(self._config, nodeid, family_size=self.family_size)
+
+    def layout(self) -> Layout:
+        """Return how failures are laid out on this run's terminal."""
+        return layout_of(self._config)
+
+    def receive(self, report: pytest.TestReport) -> None:
+        """Keep what a report carries; where pytest reports, let it show failures our way."""
+        self.ledger.add(report)
+        if not hasattr(self._config, "workerinput"):
+            dress(report)
 
     # Running
 
@@ -266,6 +264,8 @@ class QuantcheckSession:
         cause = call.excinfo.value.__context__ if call.excinfo else None
         if PLAN in item.stash or isinstance(cause, UsageError):
             data: dict[str, object] = {}
+            if (text := failure_of(call)) is not None:
+                data["failure"] = text
             if isinstance(cause, UsageError):
                 data["usage_error"] = str(cause)
             if call.when == "call" and RECORD in item.stash:

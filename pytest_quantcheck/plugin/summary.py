@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.waiver import is_red
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import by_model, render_counts, render_summary
@@ -57,6 +58,11 @@ class Summary:
         """Remember that a module was refused because of a marker."""
         if report.failed and "quant_" in str(report.longrepr):
             self._has_collect_errors = True
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
+        """Tell a worker of xdist how wide the terminal is that shows its failures."""
+        node.workerinput[COLUMNS] = columns_of(self._config)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -2,38 +2,67 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import format_count, format_pvalue
 from pytest_quantcheck.report import wording
+from pytest_quantcheck.report.gallery import Layout, render_gallery
+from pytest_quantcheck.report.screen import ascii_safe
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, ExampleRecord
+    from collections.abc import Sequence
 
-_TEXT_WIDTH = 110
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, SliceRecord
+
+_NOTABLE_P = 0.01
 
 
-def render_failure(check: CheckRecord, environment: EnvironmentRecord, *, reproduce: str) -> str:
-    """Return the text of one check that turned its test red."""
-    where = f" on {wording.place(check)}" if check.workload else ""
-    statistic = f"{wording.statistic_name(check)} {wording.interval_in_words(check)}"
+def render_failure(
+    check: CheckRecord,
+    environment: EnvironmentRecord,
+    *,
+    reproduce: str,
+    layout: Layout | None = None,
+) -> str:
+    """Return the text of one check that turned its test red.
+
+    Parameters
+    ----------
+    check : CheckRecord
+        The check.
+    environment : EnvironmentRecord
+        Where it was measured.
+    reproduce : str
+        The command that decides it again.
+    layout : Layout, optional
+        Width, and whether texts are shown whole; 80 columns and cut texts by default.
+    """
+    layout = layout or Layout()
     reference = f"{check.reference_label} {wording.level(check, check.reference_level)}"
     variant = wording.level(check, check.variant_level)
-    limit = wording.limit_with_side(check)
-    lines = [
-        f"{check.outcome.upper()}: {check.variant_label}{where}: {statistic}, budget {limit}",
-        f"  {wording.reason_text(check)}" + (f"; {check.note}" if check.note else ""),
-        f"  reference {reference}, variant {variant}, on {environment.device_name}",
+    facts = [
+        wording.reason_text(check) + (f"; {check.note}" if check.note else ""),
+        f"reference {reference}, variant {variant}, on {environment.device_name}",
+        *wording.reasons_of_the_team(check),
+        *(_evidence(check) if check.n else ()),
+        *_notable_slice(check),
     ]
-    lines += [f"  {line}" for line in wording.reasons_of_the_team(check)]
-    if check.n:
-        lines += _evidence(check)
-    if check.worst:
-        lines += ["  changed most:", *_gallery(check)]
+    lines = [headline(check), *_wrapped(facts, layout)]
+    lines += render_gallery(check, layout)
     if more := wording.more_examples(check):
-        lines.append(f"  would settle it: {more} (80 % chance at this estimate)")
+        lines += _wrapped([f"would settle it: {more} (80 % chance at this estimate)"], layout)
     lines.append(f"  reproduce: {reproduce}")
     return "\n".join(lines)
+
+
+def headline(check: CheckRecord) -> str:
+    """Return the verdict in one line: what, where, how much, against which budget."""
+    where = f" on {wording.place(check)}" if check.workload else ""
+    statistic = f"{wording.statistic_name(check)} {wording.interval_in_words(check)}"
+    limit = wording.limit_with_side(check)
+    text = f"{check.outcome.upper()}: {check.variant_label}{where}: {statistic}, budget {limit}"
+    return ascii_safe(text)
 
 
 def _evidence(check: CheckRecord) -> list[str]:
@@ -41,51 +70,44 @@ def _evidence(check: CheckRecord) -> list[str]:
     if check.n_clusters is not None:
         size += f" in {format_count(check.n_clusters)} clusters"
     if "losses" in check.counts:
+        count = {name: format_count(number) for name, number in check.counts.items()}
         size += (
-            f", {check.counts['losses']} lost and {check.counts['gains']} gained "
-            f"({check.counts['both']} right and {check.counts['neither']} wrong in both)"
+            f", {count['losses']} lost and {count['gains']} gained "
+            f"({count['both']} right and {count['neither']} wrong in both)"
         )
+    if check.mcnemar_p is not None:
+        size += f", McNemar's p = {format_pvalue(check.mcnemar_p)}"
     if check.p_fail is None:
-        return [f"  {size}", f"  {check.method}"]
+        return [size, check.method]
     pvalue = f"p = {format_pvalue(check.p_fail)} against {format_pvalue(check.alpha_fail)}"
-    return [f"  {size}", f"  {check.method}, {pvalue} for FAIL"]
+    return [size, f"{check.method}, {pvalue} for FAIL"]
 
 
-def _gallery(check: CheckRecord) -> list[str]:
-    return [line for example in check.worst for line in _example(example)]
-
-
-def _example(example: ExampleRecord) -> list[str]:
-    tag = f" [{_short(example.slice)}]" if example.slice else ""
-    before = _side(example, example.reference_value, example.reference_margin)
-    after = _side(example, example.variant_value, example.variant_margin)
-    lines = [
-        f"    {_short(example.example)}{tag}: {_short(example.prompt)}",
-        f"      reference {before}{_quoted(example.reference_output)}",
-        f"      variant   {after}{_quoted(example.variant_output)}",
+def _notable_slice(check: CheckRecord) -> list[str]:
+    """Return a line on the slice that has far more than its share of what got worse."""
+    found = (one for one in check.slices if _is_notable(one, check))
+    return [
+        f"{format_count(one.n_worse)} of the {format_count(check.n_worse)} "
+        f"{'lost' if wording.is_right_or_wrong(check) else 'that got worse'} are in slice "
+        f"{one.slice!r}, {format_count(one.n)} of the {format_count(check.n)} {wording.noun(check)}"
+        for one in list(found)[:1]
     ]
-    return [*lines, f"      expected  {_quoted(example.expected)}"] if example.expected else lines
 
 
-def _side(example: ExampleRecord, value: float, margin: float | None) -> str:
-    if not example.expected and margin is not None:
-        return f"{value:.3f} nats per token "
-    if margin is not None:
-        return f"margin {margin:+.2f} nats "
-    return "" if example.expected else f"score {value:g} "
+def _is_notable(one: SliceRecord, check: CheckRecord) -> bool:
+    return one.p_concentrated * len(check.slices) <= _NOTABLE_P
 
 
-def _quoted(text: str) -> str:
-    return ascii_safe(f'"{_short(text)}"')
-
-
-def _short(text: str) -> str:
-    """Return `text` on one line, cut to the width of the report."""
-    line = " ".join(text.split())
-    # Cut between characters: not every language puts spaces between words.
-    return ascii_safe(line if len(line) <= _TEXT_WIDTH else line[: _TEXT_WIDTH - 2] + " …")
-
-
-def ascii_safe(text: str) -> str:
-    """Return `text` with control characters shown, so that data cannot drive the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
+def _wrapped(facts: Sequence[str], layout: Layout) -> list[str]:
+    return [
+        line
+        for fact in facts
+        for line in textwrap.wrap(
+            ascii_safe(fact),
+            layout.width,
+            initial_indent="  ",
+            subsequent_indent="    ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    ]

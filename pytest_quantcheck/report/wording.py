@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import (
     Unit,
     format_bare,
@@ -137,6 +138,16 @@ def more_examples(check: CheckRecord) -> str:
 def noun(check: CheckRecord) -> str:
     """Return what the check counts."""
     return "documents" if check.metric == "perplexity" else "examples"
+
+
+def is_of_documents(check: CheckRecord) -> bool:
+    """Return whether examples are documents, whose tokens are predicted."""
+    return check.level_unit == Unit.PERPLEXITY.value
+
+
+def is_right_or_wrong(check: CheckRecord) -> bool:
+    """Return whether each example is right or wrong, so that a change is a flip."""
+    return check.metric in METRICS and METRICS[check.metric].is_correctness
 
 
 def headline(environment: EnvironmentRecord) -> str:

@@ -73,9 +73,3 @@ def test_versions_of_absent_packages_are_left_out(monkeypatch):
     monkeypatch.setattr(laboratory, "_VERSIONS", ("numpy", "no-such-package-anywhere"))
 
     assert list(laboratory._versions()) == ["numpy"]
-
-
-def test_no_budgets_of_a_variant_without_a_measurement_have_no_gallery():
-    from pytest_quantcheck.plugin.gallery import worst_examples
-
-    assert worst_examples(None, None, "accuracy") == []

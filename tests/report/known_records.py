@@ -70,6 +70,9 @@ CHECK = CheckRecord(
     fingerprint="f" * 64,
     prompt_fingerprint="a" * 64,
     worst=[FLIP],
+    n_worse=40,
+    n_better=12,
+    slices=[],
 )
 MEASURED = MeasurementRecord(
     model="models/helpdesk",

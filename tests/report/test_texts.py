@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from known_records import CHECK, ENVIRONMENT, FLIP, SCHEMA_VERSION, run
 
+from pytest_quantcheck.core.record import SliceRecord
 from pytest_quantcheck.report.failure import render_failure
+from pytest_quantcheck.report.gallery import Layout
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import render_counts
 from pytest_quantcheck.report.wording import headline, more_examples, remark
@@ -50,13 +52,14 @@ def test_a_failure_reads_from_the_verdict_down():
         "FAIL: int4 (nf4) on triage: accuracy drop 2.3 pp [1.5, 3.2] (90 % CI), budget <= 3.0 pp\n"
         "  shown to be over the limit\n"
         "  reference fp16 91.2 %, variant 88.9 %, on NVIDIA H100\n"
-        "  n = 1,200 examples, 40 lost and 12 gained (1054 right and 94 wrong in both)\n"
+        "  n = 1,200 examples, 40 lost and 12 gained (1,054 right and 94 wrong in both),\n"
+        "    McNemar's p = 0.00013\n"
         "  exact unconditional test, p = 1.2e-05 against 0.0025 for FAIL\n"
-        "  changed most:\n"
-        "    e17 [billing]: Which queue? My card was charged twice.\n"
-        '      reference margin +1.25 nats "billing"\n'
-        '      variant   margin -0.50 nats "returns"\n'
-        '      expected  "billing"\n'
+        "  worst flips, 1 of 40 lost:\n"
+        "    e17 [billing]  lost, margin +1.25 -> -0.50 nats\n"
+        "      Which queue? My card was charged twice.\n"
+        '      expected  " billing"\n'
+        '      reference " billing" | variant   " returns"\n'
         "  reproduce: pytest 'test_a.py::test_triage[int4]'"
     )
 
@@ -73,15 +76,32 @@ def test_an_inconclusive_text_says_how_many_more():
     assert "  would settle it: ~2,900 more examples (80 % chance at this estimate)\n" in text
 
 
-def test_documents_and_scores_are_shown_in_their_own_terms():
-    document = replace(FLIP, expected="", reference_value=2.0, variant_value=2.5)
-    score = replace(document, reference_margin=None, variant_margin=None)
+@pytest.mark.parametrize(
+    ("pvalue", "shown"),
+    [(0.004, True), (0.006, False)],
+)
+def test_a_slice_with_far_more_than_its_share_is_named(pvalue, shown):
+    slices = [
+        SliceRecord(slice="over 100", n=300, n_worse=30, n_better=1, p_concentrated=pvalue),
+        SliceRecord(slice="under 100", n=900, n_worse=10, n_better=2, p_concentrated=1.0),
+    ]
 
-    text = render_failure(replace(CHECK, worst=[document, score]), ENVIRONMENT, reproduce="x")
+    text = render_failure(replace(CHECK, slices=slices), ENVIRONMENT, reproduce="x")
 
-    assert "      reference 2.000 nats per token" in text
-    assert '      variant   score 2.5 "returns"' in text
-    assert "expected" not in text
+    line = "  30 of the 40 lost are in slice 'over 100', 300 of the 1,200 examples\n"
+    assert (line in text) == shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_facts_are_wrapped_and_the_command_is_not(width):
+    long = replace(CHECK, note="one shop has half of them " * 8)
+
+    *lines, command = render_failure(
+        long, ENVIRONMENT, reproduce="pytest " + "x" * 200, layout=Layout(width=width)
+    ).split("\n")
+
+    assert max(map(len, lines[1:])) <= width
+    assert command == "  reproduce: pytest " + "x" * 200
 
 
 def test_text_from_models_cannot_drive_the_terminal():
@@ -94,14 +114,6 @@ def test_text_from_models_cannot_drive_the_terminal():
     assert "\u202e" not in text
     assert "\\x1b[31mred" in text
     assert max(map(len, text.splitlines())) < 200
-
-
-def test_a_text_without_spaces_is_cut_and_not_dropped():
-    long = replace(FLIP, prompt="質問" * 200)
-
-    text = render_failure(replace(CHECK, worst=[long]), ENVIRONMENT, reproduce="pytest")
-
-    assert f"    e17 [billing]: {'質問' * 54} …\n" in text
 
 
 def test_json_is_strict_and_complete():

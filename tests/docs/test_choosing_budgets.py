@@ -1,0 +1,89 @@
+"""The figures of the page on budgets are what the package computes."""
+
+import ast
+import doctest
+import re
+from math import ceil
+from pathlib import Path
+
+import pytest
+from scipy.stats import binom
+
+from pytest_quantcheck.core.parse import parse_limit
+from pytest_quantcheck.stats.power import needed_pairs
+
+ROOT = Path(__file__).parent.parent.parent
+PAGE = (ROOT / "docs" / "how-to" / "choosing-budgets.md").read_text(encoding="utf-8")
+
+
+def table(header):
+    """Return the rows below a header as lists of numbers."""
+    lines = PAGE[PAGE.index(f"| budget | {header}") :].splitlines()[2:]
+    rows = lines[: lines.index("")]
+    return [[float(cell) for cell in re.findall(r"[\d.]+", row.replace(",", ""))] for row in rows]
+
+
+def test_examples_for_a_pass_are_computed():
+    rows = table("no flips")
+
+    assert [row[0] for row in rows] == [0.01, 0.02, 0.03, 0.05]
+    for limit, *shown in rows:
+        computed = [
+            ceil(needed_pairs(flips / 2, flips / 2, limit=limit, alpha=0.05))
+            for flips in (0, 0.01, 0.02, 0.05, 0.10)
+        ]
+        assert shown == computed
+
+
+def test_examples_for_a_fail_are_computed():
+    rows = table("few flips")
+
+    assert len(rows) == 4
+    for limit, *shown in rows:
+        drop = 3 * limit
+        computed = [
+            ceil(needed_pairs((flips + drop) / 2, (flips - drop) / 2, limit=limit, alpha=0.05 / 20))
+            for flips in (max(drop, share) for share in (0, 0.05, 0.10))
+        ]
+        assert shown == computed
+
+
+def test_examples_in_the_text_run():
+    (block,) = re.findall(r"```pycon\n(.*?)```", PAGE, re.DOTALL)
+    test = doctest.DocTestParser().get_doctest(block, {}, "choosing-budgets.md", None, 0)
+
+    assert doctest.DocTestRunner().run(test).failed == 0
+    assert len(test.examples) == 6
+
+
+@pytest.mark.parametrize(
+    ("n", "drop", "percent"), [(50, 0.0, 14), (50, 0.03, 28), (1000, 0.03, 1.6)]
+)
+def test_what_a_fixed_tolerance_detects_is_computed(n, drop, percent):
+    """GSM8K at 75.5 % with a relative tolerance of 8 %."""
+    smallest = ceil(0.755 * 0.92 * n)
+
+    red = binom.cdf(smallest - 1, n, 0.755 - drop)
+
+    assert 100 * red == pytest.approx(percent, rel=0.05)
+    assert f"{percent} %" in PAGE
+
+
+def test_limits_in_markers_are_limits():
+    blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    keywords = {
+        keyword.arg: keyword.value.value
+        for block in blocks
+        for call in ast.walk(ast.parse(block))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("quant_budget")
+        for keyword in call.keywords
+        if keyword.arg.startswith(("max_", "min_"))
+    }
+    keywords |= {
+        keyword: float(value)
+        for keyword, value in re.findall(r"`((?:max|min)_[a-z_]+)=([\d.]+)`", PAGE)
+    }
+
+    assert len(keywords) >= 5
+    for keyword, value in keywords.items():
+        assert parse_limit(keyword, value).keyword == keyword
