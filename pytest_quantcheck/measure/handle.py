@@ -12,7 +12,7 @@ from pytest_quantcheck.measure.tasks.documents import document_requests
 from pytest_quantcheck.measure.tasks.pairs import pair_request
 from pytest_quantcheck.measure.tasks.prompts import prompt_tokens
 from pytest_quantcheck.workloads.asked import ask_directly
-from pytest_quantcheck.workloads.decoding import Decoding
+from pytest_quantcheck.workloads.decoding import checked_decoding
 from pytest_quantcheck.workloads.messages import is_conversation
 from pytest_quantcheck.workloads.prompt import checked_prompting
 
@@ -79,6 +79,8 @@ class Handle:
         self,
         prompts: str | Conversation,
         max_new_tokens: int = ...,
+        *,
+        stop: str | Sequence[str] = ...,
         **chat: Unpack[ChatOptions],
     ) -> str: ...
 
@@ -87,6 +89,8 @@ class Handle:
         self,
         prompts: Sequence[str | Conversation],
         max_new_tokens: int = ...,
+        *,
+        stop: str | Sequence[str] = ...,
         **chat: Unpack[ChatOptions],
     ) -> list[str]: ...
 
@@ -94,6 +98,8 @@ class Handle:
         self,
         prompts: str | Conversation | Sequence[str | Conversation],
         max_new_tokens: int = _NEW_TOKENS,
+        *,
+        stop: str | Sequence[str] = (),
         **chat: Unpack[ChatOptions],
     ) -> str | list[str]:
         """Return the greedy answer to one prompt, or to each of several.
@@ -104,7 +110,9 @@ class Handle:
             A conversation is a list of mappings with `role` and `content`, and is written by the
             model's chat template. Strings are given as they stand, unless `chat=True`.
         max_new_tokens : int
-            Longest answer; it ends earlier at the end-of-sequence token.
+            Longest answer; it ends earlier at the end-of-sequence token or a stop string.
+        stop : str or sequence of str
+            Strings that end an answer, which is cut before them.
         **chat
             `chat=True` makes each string a user turn; with it, `system` is the system turn, and
             `chat_template_kwargs` what else the chat template takes.
@@ -112,7 +120,8 @@ class Handle:
         Raises
         ------
         UsageError
-            The model has no chat template that could write a conversation.
+            The model has no chat template that could write a conversation, or an argument is
+            wrong.
         MeasurementError
             Prompt and answer are longer than the context, a conversation is wrong, or the logits
             are not finite.
@@ -120,6 +129,7 @@ class Handle:
         is_single = isinstance(prompts, str) or is_conversation(prompts)
         several: Sequence[str | Conversation] = [prompts] if is_single else prompts  # type: ignore[list-item,assignment]  # just looked
         recipe = checked_prompting(chat, "generate")
+        decoding = checked_decoding({"max_new_tokens": max_new_tokens, "stop": stop}, "generate")
         loaded = self._pool.get(self.variant)
         places = [f"prompt {index}" for index in range(len(several))]
         tokens = [
@@ -129,7 +139,7 @@ class Handle:
             for prompt, place in zip(several, places, strict=True)
         ]
         with named_errors(places):
-            found = loaded.generate(tokens, Decoding(max_new_tokens=max_new_tokens))
+            found = loaded.generate(tokens, decoding)
         answers = [answer.text for answer in found]
         return answers[0] if is_single else answers
 

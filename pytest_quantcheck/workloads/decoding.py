@@ -70,8 +70,8 @@ class Decoding:
         return int.from_bytes(found[:8], "little")
 
 
-def checked_decoding(options: DecodingOptions, name: str) -> Decoding:
-    """Return how a workload called `name` generates.
+def checked_decoding(options: DecodingOptions, shown: str) -> Decoding:
+    """Return how `shown`, such as `workload invoice`, generates.
 
     Raises
     ------
@@ -81,7 +81,7 @@ def checked_decoding(options: DecodingOptions, name: str) -> Decoding:
     try:
         return _checked(options)
     except UsageError as error:
-        raise UsageError(f"workload {name}: {error}") from None
+        raise UsageError(f"{shown}: {error}") from None
 
 
 def _checked(options: DecodingOptions) -> Decoding:

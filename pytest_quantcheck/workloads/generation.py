@@ -124,7 +124,7 @@ class Generation(Prompted[GenerationItem]):
             max_examples=max_examples,
             **_part(options, PromptOptions),
         )
-        self.decoding = checked_decoding(_part(options, DecodingOptions), name)
+        self.decoding = checked_decoding(_part(options, DecodingOptions), f"workload {name}")
         self.output_scoring = checked_scoring(_part(options, ScoringOptions), name)
         self.run = _checked_run(options, name)
         faults = (fault for fault in FAULTS if not (self.run and fault == "truncated"))

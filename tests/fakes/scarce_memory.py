@@ -106,11 +106,16 @@ def quiz(name, n):
          for i in range(n)], name=name)
 
 before, after = quiz("before", 40), quiz("after", N)
-essay = Generation.from_examples(
-    [{"prompt": digits(i)} for i in range(40)], name="essay", max_new_tokens=8,
-    score=regex("[a-m]"))
+
+def essay(name, n):
+    return Generation.from_examples(
+        [{"prompt": digits(f"{name}{i}")} for i in range(n)], name=name, max_new_tokens=8,
+        score=regex("[a-m]"))
+
+note, letter = essay("note", 4), essay("letter", 40)
 
 @pytest.mark.quant_budget(workload=before, max_accuracy_drop=0.4, max_flip_rate=0.01)
+@pytest.mark.quant_budget(workload=note, max_regex_match_drop=0.4)
 def test_before(quant): ...
 
 def test_fill():
@@ -120,8 +125,8 @@ def test_fill():
 @pytest.mark.quant_budget(workload=after, max_accuracy_drop=0.4, max_flip_rate=0.01)
 def test_after(quant): ...
 
-@pytest.mark.quant_budget(workload=essay, max_regex_match_drop=0.4, max_flip_rate=0.01)
-def test_essay(quant): ...
+@pytest.mark.quant_budget(workload=letter, max_regex_match_drop=0.4, max_flip_rate=0.01)
+def test_letter(quant): ...
 """
 
 

@@ -21,7 +21,7 @@ def test_a_gpu_filled_in_the_middle_of_a_suite_changes_no_verdict(checkpoint, tm
         for name, filled in (("ample", False), ("scarce", True))
     )
 
-    assert len(scarce_memory.verdicts(ample)) == 6
+    assert len(scarce_memory.verdicts(ample)) == 7
     assert scarce_memory.verdicts(scarce) == scarce_memory.verdicts(ample)
     said = [one for one in scarce["warnings"] if "memory ran out" in one]
     assert len([one for one in said if one.startswith("after,")]) == 2

@@ -10,6 +10,7 @@ import tiny_models
 
 from pytest_quantcheck import Documents
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.stats.scores import metric_level
@@ -67,6 +68,21 @@ def test_an_answer_is_text_without_its_prompt(runner_and_variant):
     assert one == handle.generate("the end", max_new_tokens=5)
     assert other == handle.generate("a", max_new_tokens=5)
     assert not one.startswith("the end")
+
+
+def test_an_answer_ends_before_a_stop_string(runner_and_variant):
+    runner, variant = runner_and_variant
+    handle = runner.handle(variant)
+    asked = ["the end", "a king", "and then", "nothing"]
+    free = handle.generate(asked, max_new_tokens=8)
+    stop = max(free, key=len)[1:3]
+    held = handle.generate(asked, max_new_tokens=8, stop=stop)
+    assert held == [text.partition(stop)[0] for text in free]
+    assert held != free
+    with pytest.raises(UsageError, match="generate: stop='': expected a non-empty string"):
+        handle.generate("the end", stop="")
+    with pytest.raises(UsageError, match="generate: max_new_tokens=0: expected a whole number"):
+        handle.generate("the end", max_new_tokens=0)
 
 
 def test_weight_bytes_are_the_runners(runner_and_variant):
