@@ -62,14 +62,23 @@ class Variant:
         >>> Variant(name="small", precision="nf4", backend="bitsandbytes", options=options).label
         'small (nf4, double quant)'
         """
-        return self.labelled(_METHODS.get(self.precision, self.precision))
+        return self.labelled()
 
-    def labelled(self, method: str) -> str:
-        """Return the name with how its weights are stored, once that is known."""
-        said = [method] if method != self.name else []
-        if words := options_in_words(self.options):
-            said.append(words)
-        return f"{self.name} ({', '.join(said)})" if said else self.name
+    def labelled(self, method: str = "", *, compute: str = "") -> str:
+        """Return the name with what is known once it is loaded.
+
+        Parameters
+        ----------
+        method : str
+            How its weights are stored, where the precision does not say it.
+        compute : str
+            What it computes in, where that is not what its weights are stored in.
+        """
+        method = method or _METHODS.get(self.precision, self.precision)
+        words = options_in_words(self.options)
+        said = ["" if method == self.name else method, words, compute]
+        known = ", ".join(part for part in said if part)
+        return f"{self.name} ({known})" if known else self.name
 
 
 def builtin_variant(name: str, *, precision: str | None = None) -> Variant:

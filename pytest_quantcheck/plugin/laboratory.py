@@ -135,8 +135,9 @@ class Laboratory:
         """Return the variant's name with what it really is on this device."""
         is_half = variant.precision in {"fp16", "bf16"}
         method = self.pool.weights(variant).method if variant.precision == AS_STORED else ""
-        label = variant.labelled(method) if method else variant.label
-        return label + (" (float32 compute)" if is_half and self._is_cpu else "")
+        return variant.labelled(
+            method, compute="float32 compute" if is_half and self._is_cpu else ""
+        )
 
     def prefetch(self, plans: Sequence[ItemPlan]) -> None:
         """Score the reference on everything at once, if it cannot stay beside a variant."""

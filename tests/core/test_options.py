@@ -84,3 +84,12 @@ def test_models_are_equal_by_what_they_load():
     one = ModelUnderTest(model="/models/desk", name="models/desk")
     assert one == ModelUnderTest(model="/models/desk", name="./models/desk")
     assert one != ModelUnderTest(model="/models/desk", name="models/desk", adapter="/tone")
+
+
+def test_what_is_known_only_after_loading_stands_in_one_pair_of_parentheses():
+    release = Variant(name="release-1", precision="fp16", backend="transformers")
+    stored = Variant(name="awq", precision="as stored", backend="checkpoint")
+
+    assert release.labelled(compute="float32 compute") == "release-1 (fp16, float32 compute)"
+    assert stored.labelled("awq 4-bit") == "awq (awq 4-bit)"
+    assert stored.label == "awq (as stored)"

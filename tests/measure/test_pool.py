@@ -14,6 +14,7 @@ from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
+from pytest_quantcheck.measure.residents import Residents
 
 
 def test_a_variant_is_loaded_once_and_kept_while_there_is_room():
@@ -111,3 +112,60 @@ def test_a_backend_whose_package_is_missing_is_unavailable():
     pool = Pool({"own": spec}, ModelSource(model="m", device="cpu"), 0.5)
     with pytest.raises(BackendUnavailable, match=r"package_that_is_not_there.*pip install"):
         pool.get(variant("fp16", backend="own"))
+
+
+def two_models(free=1000):
+    """Return pools of two models that share the memory of one device."""
+    residents = Residents()
+
+    def free_bytes(_device):
+        held = sum(fake_model.SIZES.get(one.name, 100) for p in pools for one in p.resident)
+        return free - held
+
+    pools = [
+        Pool(
+            fake_model.FAKE,
+            ModelSource(model=model, device="cpu"),
+            0.5,
+            residents=residents,
+            free_bytes=free_bytes,
+        )
+        for model in ("/models/desk", "/models/other")
+    ]
+    return pools
+
+
+def test_the_variants_used_longest_ago_go_first_whichever_model_they_are_of():
+    fake_model.SIZES.update({"fp16": 200, "int8": 200, "int4": 200})
+    desk, other = two_models()
+    former = [desk.get(REFERENCE), desk.get(INT8)]
+    other.get(REFERENCE)
+    assert (desk.resident, other.resident) == ((INT8,), (REFERENCE,))
+    other.get(INT8)
+    assert (desk.resident, other.resident) == ((), (REFERENCE, INT8))
+    assert [model.closed for model in former] == [1, 1]
+
+
+def test_one_variant_of_two_models_is_two():
+    desk, other = two_models()
+    assert desk.get(REFERENCE) is not other.get(REFERENCE)
+    assert fake_model.LOADS == ["fp16", "fp16"]
+
+
+def test_what_is_pinned_of_one_model_is_no_room_for_another():
+    fake_model.SIZES.update({"fp16": 200, "int8": 200})
+    desk, other = two_models()
+    desk.pin(REFERENCE)
+    assert not other.fits_both(REFERENCE, INT8)
+    other.get(REFERENCE)
+    other.get(INT8)
+    assert desk.resident == (REFERENCE,)
+
+
+def test_closing_one_model_leaves_the_other():
+    desk, other = two_models()
+    desk.get(REFERENCE)
+    kept = other.get(INT8)
+    desk.close()
+    assert (desk.resident, other.resident) == ((), (INT8,))
+    assert kept.closed == 0

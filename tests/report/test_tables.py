@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from known_records import CHECK, MEASURED, run
+from known_records import CHECK, ENVIRONMENT, MEASURED, run
 
 from pytest_quantcheck.report.table import check_table, variant_table
-from pytest_quantcheck.report.terminal import render_summary
+from pytest_quantcheck.report.terminal import by_model, render_summary
 
 
 def test_the_table_shows_each_number_with_its_unit():
@@ -124,3 +124,20 @@ def test_warnings_close_the_summary():
     lines = render_summary(run(CHECK, warnings=["fp16 was loaded by 2 workers"]), width=200)
 
     assert lines[-1].text == " warning: fp16 was loaded by 2 workers"
+
+
+def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last():
+    other = "models/other"
+    whole = replace(
+        run(CHECK, replace(CHECK, model=other, n=50), warnings=["mind the gap"]),
+        environments=[ENVIRONMENT, replace(ENVIRONMENT, model=other)],
+        measurements=[MEASURED, replace(MEASURED, model=other)],
+    )
+
+    (first, own), (second, theirs) = by_model(whole)
+
+    assert (first.model, second.model) == (ENVIRONMENT.model, other)
+    assert (own.checks, own.measurements, own.warnings) == ([CHECK], [MEASURED], [])
+    assert [check.n for check in theirs.checks] == [50]
+    assert [measured.model for measured in theirs.measurements] == [other]
+    assert theirs.warnings == ["mind the gap"]

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import huggingface_hub
 import huggingface_hub.errors as hub
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ _ENDS_BYTES = 2**20
 _SHOWN_DIGITS = 16
 
 
-def revision_of(source: ModelSource, config: object) -> str | None:
-    """Return the commit a hub id was resolved to, or a digest of a folder.
+def revision_of(source: ModelSource) -> str | None:
+    """Return the commit a hub id was resolved to when it was loaded, or a digest of a folder.
 
     Notes
     -----
@@ -27,8 +28,10 @@ def revision_of(source: ModelSource, config: object) -> str | None:
     """
     folder = Path(source.model)
     if not folder.is_absolute():
-        commit = getattr(config, "_commit_hash", None)
-        return str(commit) if commit else None
+        cached = huggingface_hub.try_to_load_from_cache(
+            source.model, "config.json", revision=source.revision
+        )
+        return Path(cached).parent.name if isinstance(cached, str) else None
     content = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):
         size = path.stat().st_size

@@ -113,6 +113,7 @@ def _wrapped(model: PreTrainedModel, source: ModelSource) -> Any:  # noqa: ANN40
                 model,
                 adapter,
                 is_trainable=False,
+                torch_device=str(model.device),
                 autocast_adapter_dtype=False,
                 use_safetensors=True,
             )

@@ -122,7 +122,7 @@ def open_checkpoint(
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise UsageError(_cannot(f"variant {variant.label}", own, error)) from error
     _check_complete(report, own)
-    return Opened(model=model.eval(), tokenizer=tokenizer, revision=revision_of(own, config))
+    return Opened(model=model.eval(), tokenizer=tokenizer, revision=revision_of(own))
 
 
 def open_tokenizer(source: ModelSource) -> object:
