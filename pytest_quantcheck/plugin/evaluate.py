@@ -158,7 +158,9 @@ def chance_warning(measurement: Measurement | None) -> str:
         return ""
     metric = correctness_metric(measurement)
     scores = measurement.scores[metric]
-    chance = fmean(_chance(example.item) for example in measurement.examples)
+    items = [example.item for example in measurement.examples]
+    n_labels = len({item.label for item in items if isinstance(item, LabelItem)})
+    chance = fmean(_chance(item, n_labels) for item in items)
     if not is_at_chance(scores, chance):
         return ""
     return (
@@ -191,12 +193,13 @@ def output_warnings(side: Side) -> list[str]:
     return [f"{measured.workload_name}, {side.label}: {one}" for one in found]
 
 
-def _chance(item: object) -> float:
+def _chance(item: object, n_labels: int) -> float:
+    """Return how likely a guess is right; `n_labels` are those in the data."""
     match item:
         case ChoiceItem():
             return 1 / len(item.choices)
         case LabelItem():
-            return 1 / len(item.labels) if item.labels else 0.0
+            return 1 / (len(item.labels) or n_labels)
     return 0.0
 
 

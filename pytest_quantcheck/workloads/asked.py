@@ -38,6 +38,8 @@ class Shot:
     answer: str
     place: str
     """Where it came from: `data/shots.jsonl:2`."""
+    key: tuple[object, ...]
+    """Equal to that of a row that asks the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pytest_quantcheck.workloads.example import ChoiceItem
 from pytest_quantcheck.workloads.prompted import Prompted, packed_turns
 
 if TYPE_CHECKING:
+    from pytest_quantcheck.workloads.asked import Question
     from pytest_quantcheck.workloads.source import Row
 
 _FEWEST_CHOICES = 2
@@ -68,6 +69,9 @@ class MultipleChoice(Prompted[ChoiceItem]):
     def joined(self, prompt: str, answer: str) -> str:
         """Return context and choice as they stand."""
         return prompt + answer
+
+    def _key(self, row: Row, question: Question) -> tuple[object, ...]:
+        return (*super()._key(row, question), _choices(row))
 
 
 def _choices(row: Row) -> tuple[str, ...]:

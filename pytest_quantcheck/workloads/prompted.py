@@ -114,8 +114,19 @@ class Prompted(Workload[ItemT_co]):
         Raises
         ------
         MeasurementError
-            A field is missing or wrong, or two of them say what is asked.
+            A field is missing or wrong, two of them say what is asked, or a few-shot example asks
+            the same and gives the answer away.
         """
+        question = self._question(row)
+        for shot in self.shots:
+            if self._key(row, question) == shot.key:
+                raise MeasurementError(
+                    f"{row.place}: the few-shot example at {shot.place} asks the same and gives "
+                    "the answer away; leave one of them out"
+                )
+        return question
+
+    def _question(self, row: Row) -> Question:
         recipe = self.prompting
         if row.fields.get("messages") is not None:
             return self._conversation(row)
@@ -153,15 +164,27 @@ class Prompted(Workload[ItemT_co]):
         for row in source.rows():
             if len(found) == wanted:
                 break
-            question = self.question(row)
+            question = self._question(row)
             self._check_shot(question, row)
-            found.append(Shot(question=question, answer=self.solution(row), place=row.place))
+            found.append(
+                Shot(
+                    question=question,
+                    answer=self.solution(row),
+                    place=row.place,
+                    key=self._key(row, question),
+                )
+            )
         if not found or (wanted is not None and len(found) < wanted):
             raise MeasurementError(
                 f"workload {self.name}: few_shot holds {len(found)} examples, expected at least "
                 f"{wanted or 1}"
             )
         return tuple(found)
+
+    def _key(self, row: Row, question: Question) -> tuple[object, ...]:
+        """Return what two rows that ask the same have in common."""
+        del row
+        return (question.prompt, packed_turns(question))
 
     def _check_shot(self, question: Question, row: Row) -> None:
         if any(message["role"] in SYSTEM_ROLES for message in question.messages):

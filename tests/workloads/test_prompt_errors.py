@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pytest_quantcheck import Generation
+from pytest_quantcheck import Generation, MultipleChoice
 from pytest_quantcheck.errors import MeasurementError, UsageError
 
 ROW = {"prompt": "2 + 2?", "answer": "4"}
@@ -123,6 +123,22 @@ def test_a_bad_line_is_refused_with_file_and_line(tmp_path, options, rows, messa
     with pytest.raises(MeasurementError) as caught:
         workload.examples()
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("options", [{}, {"chat": True}])
+def test_a_question_that_is_a_few_shot_example_is_refused(options):
+    with pytest.raises(MeasurementError) as caught:
+        generation(ROW | {"id": "q"}, few_shot=[*SHOTS, ROW], **options).examples()
+    assert str(caught.value).startswith("examples[0]: the few-shot example at few_shot[2] asks the")
+
+
+def test_a_few_shot_example_with_other_choices_asks_something_else():
+    row = {"context": "Which?", "choices": ["a", "b"], "answer": 0}
+    shot = row | {"choices": ["c", "d"]}
+
+    MultipleChoice.from_examples([row], name="mc", few_shot=[shot]).examples()
+    with pytest.raises(MeasurementError, match="gives the answer away"):
+        MultipleChoice.from_examples([row], name="mc", few_shot=[row]).examples()
 
 
 BAD_SHOTS = {
