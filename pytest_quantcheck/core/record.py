@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.fingerprint import Plain
 
 SCHEMA_VERSION = 1
+_TEETH = 0.5
 
 RecordT = TypeVar("RecordT")
 
@@ -95,6 +96,10 @@ class CheckRecord:
     reason: str
     note: str
     needed_n: int | None
+    power: float | None
+    """Chance of FAIL with as many examples where the truth is `power_at`; None where unknown."""
+    power_at: float | None
+    """A gross excess of the limit, in `unit`."""
     gate: str
     target: str
     """`population`, or `dataset` for a claim about these examples only."""
@@ -119,6 +124,11 @@ class CheckRecord:
     n_better: int
     slices: list[SliceRecord]
     """Where the examples that got worse are; empty where the data names no slices."""
+
+    @property
+    def is_toothless(self) -> bool:
+        """Whether it would more likely than not stay green though its limit is grossly exceeded."""
+        return self.is_in_family and self.power is not None and self.power < _TEETH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

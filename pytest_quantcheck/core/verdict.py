@@ -97,3 +97,7 @@ class Verdict:
     """For INCONCLUSIVE: examples in all for 80 % power at the estimate; None if no number would."""
     note: str = ""
     """One sentence for the reader, where the reason needs a figure."""
+    power: float | None = None
+    """Chance of FAIL, with as many examples, where the truth is `power_at`; None where unknown."""
+    power_at: float | None = None
+    """A gross excess of the limit, in its unit."""

@@ -257,6 +257,8 @@ def _record(
         reason=verdict.reason.value,
         note=verdict.note,
         needed_n=verdict.needed_n,
+        power=verdict.power,
+        power_at=verdict.power_at,
         gate=terms.gate.value,
         target=terms.target.value,
         is_statistical=limit.is_statistical and terms.target is Target.POPULATION,

@@ -16,7 +16,7 @@ from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
 from pytest_quantcheck.plugin.reported import reported_errors
 from pytest_quantcheck.plugin.settings import Settings, read_settings
-from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of
+from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of, toothless_text
 from pytest_quantcheck.stats.family import family_size
 
 if TYPE_CHECKING:
@@ -248,9 +248,12 @@ class QuantcheckSession:
             pyfuncitem.user_properties.append(shown)
         for check in () if known else record.checks:
             self._config.hook.pytest_quantcheck_record(record=check)
+        toothless = toothless_text(record.checks)
         if text := quant.failure_text(record):
-            pyfuncitem.stash[EXCUSE] = excuse_of(record.checks)
-            pytest.fail(text, pytrace=False)
+            pyfuncitem.stash[EXCUSE] = "" if toothless else excuse_of(record.checks)
+            pytest.fail("\n".join(filter(None, (text, toothless))), pytrace=False)
+        if toothless:
+            raise pytest.fail.Exception(toothless, pytrace=False) from UsageError(toothless)
         return result
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -261,7 +264,8 @@ class QuantcheckSession:
         report = yield
         if call.when == "call" and report.failed and (reason := item.stash.get(EXCUSE, "")):
             excuse(report, reason)
-        cause = call.excinfo.value.__context__ if call.excinfo else None
+        error = call.excinfo.value if call.excinfo else None
+        cause = (error.__cause__ or error.__context__) if error else None
         if PLAN in item.stash or isinstance(cause, UsageError):
             data: dict[str, object] = {}
             if (text := failure_of(call)) is not None:

@@ -93,7 +93,10 @@ class Summary:
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
         outcomes = [check.outcome for check in run.checks]
         n_waived = sum(check.is_waived and is_red(check) for check in run.checks)
-        terminalreporter.write_line(render_counts(outcomes, n_waived=n_waived))
+        n_toothless = sum(check.is_toothless for check in run.checks)
+        terminalreporter.write_line(
+            render_counts(outcomes, n_waived=n_waived, n_toothless=n_toothless)
+        )
 
     def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:
         terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))
@@ -105,7 +108,7 @@ class Summary:
     def _exit_status(self, status: int) -> int:
         """Return the exit status: never that of a regression for a wrong setting or marker."""
         ledger = self._session.ledger
-        failed = bool(ledger.items_with("fail"))
+        failed = any(is_red(check) and not check.is_waived for check in ledger.checks)
         if status == pytest.ExitCode.TESTS_FAILED and not failed:
             if self._has_collect_errors:
                 return int(pytest.ExitCode.INTERRUPTED)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.verdict import Outcome
+from pytest_quantcheck.report import wording
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -46,6 +47,16 @@ def is_red(check: CheckRecord) -> bool:
     """Say whether the verdict turns its test red, were it not waived."""
     is_open = check.outcome == Outcome.INCONCLUSIVE.value
     return check.outcome == Outcome.FAIL.value or (is_open and check.gate == Gate.STRICT.value)
+
+
+def toothless_text(checks: list[CheckRecord]) -> str:
+    """Return what is wrong with budgets that show nothing, where the strict gate asks."""
+    lines = [
+        f"toothless: {wording.toothless(check)}"
+        for check in checks
+        if check.is_toothless and check.gate == Gate.STRICT.value
+    ]
+    return "\n".join(lines)
 
 
 def excuse_of(checks: list[CheckRecord]) -> str:

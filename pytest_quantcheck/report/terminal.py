@@ -40,8 +40,8 @@ def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
         )
 
 
-def render_counts(outcomes: Sequence[str], *, n_waived: int = 0) -> str:
-    """Return how many checks ended how, and how many red ones are waived.
+def render_counts(outcomes: Sequence[str], *, n_waived: int = 0, n_toothless: int = 0) -> str:
+    """Return how many checks ended how; how many red ones are waived, how many have no teeth.
 
     Examples
     --------
@@ -49,6 +49,8 @@ def render_counts(outcomes: Sequence[str], *, n_waived: int = 0) -> str:
     'quantcheck: 3 budgets decided: 2 pass, 1 fail, 0 inconclusive'
     >>> render_counts(["fail"], n_waived=1)
     'quantcheck: 1 budget decided: 0 pass, 1 fail, 0 inconclusive; 1 waived'
+    >>> render_counts(["pass"], n_toothless=1)
+    'quantcheck: 1 budget decided: 1 pass, 0 fail, 0 inconclusive; 1 toothless'
     >>> render_counts([])
     'quantcheck: no budget was decided'
     """
@@ -56,5 +58,6 @@ def render_counts(outcomes: Sequence[str], *, n_waived: int = 0) -> str:
         return "quantcheck: no budget was decided"
     counts = Counter(outcomes)
     parts = ", ".join(f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome)
-    waived = f"; {n_waived} waived" if n_waived else ""
-    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}{waived}"
+    asides = ((n_waived, "waived"), (n_toothless, "toothless"))
+    more = "".join(f"; {count} {word}" for count, word in asides if count)
+    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}{more}"

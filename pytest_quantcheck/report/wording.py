@@ -118,6 +118,25 @@ def limit_with_side(check: CheckRecord) -> str:
 
 def remark(check: CheckRecord) -> str:
     """Return what stands behind the outcome: what would settle it, or why it is special."""
+    said = _remark(check)
+    toothless = ["toothless"] if check.is_toothless else []
+    return ", ".join([said, *toothless] if said else toothless)
+
+
+def toothless(check: CheckRecord) -> str:
+    """Return why a budget has no teeth, and what to do."""
+    assert check.power is not None  # noqa: S101 - toothless checks know their power
+    assert check.power_at is not None  # noqa: S101 - the same
+    unit = Unit(check.unit)
+    return (
+        f"{check.keyword}={check.limit:g} of {check.variant_label} on {place(check)}: even at "
+        f"{format_quantity(check.power_at, unit)} it would be red with a chance of only "
+        f"{format_quantity(check.power, Unit.FRACTION)} (n = {format_count(check.n)}, "
+        f"alpha {check.alpha_fail:g}); use more examples, fewer budgets or a looser limit"
+    )
+
+
+def _remark(check: CheckRecord) -> str:
     if check.is_waived and check.outcome != "pass":
         return f"waived until {check.waive_until}"
     if check.reason == "on_these_examples":

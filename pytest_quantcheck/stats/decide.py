@@ -49,6 +49,9 @@ class Evidence:
     """Gives the examples needed for 80 % power at the estimate."""
     note: str = ""
     """What the procedure has to add."""
+    chance: Callable[[float], float | None] | None = None
+    """Gives the chance of FAIL where the truth is a value in the unit of the limit; None where the
+    data do not tell."""
 
 
 def on_these_examples(evidence: Evidence) -> Evidence:

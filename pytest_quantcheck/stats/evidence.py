@@ -74,7 +74,7 @@ def examine_log_ratio(limit: Limit, pairs: PairedScores, *, levels: Levels) -> E
         compares=True,
         levels=levels,
     )
-    return restate(examine_mean(question), _exp)
+    return restate(examine_mean(question), _exp, math.log)
 
 
 def examine_flips(limit: Limit, pairs: PairedScores, *, levels: Levels) -> Evidence:
@@ -116,7 +116,8 @@ def examine_level(limit: Limit, scores: CheckedScores, *, levels: Levels) -> Evi
             return _report_non_finite(
                 scores.ids, scores.values, clusters=scores.clusters, levels=levels
             )
-        return restate(_examine_mean_level(limit, scores, allowed=_log(limit), levels=levels), _exp)
+        level = _examine_mean_level(limit, scores, allowed=_log(limit), levels=levels)
+        return restate(level, _exp, math.log)
     return _examine_mean_level(limit, scores, allowed=limit.value, levels=levels)
 
 
@@ -140,7 +141,9 @@ def _examine_mean_level(
             levels=levels,
         )
     )
-    return restate(evidence, lambda shortfall: best + sign * shortfall)
+    return restate(
+        evidence, lambda shortfall: best + sign * shortfall, lambda value: sign * (value - best)
+    )
 
 
 def _report_non_finite(

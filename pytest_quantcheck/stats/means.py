@@ -16,7 +16,7 @@ from pytest_quantcheck.stats.betting import (
     invert_ties,
     tie_p_pass,
 )
-from pytest_quantcheck.stats.decide import MIN_CLUSTERS, MIN_EXAMPLES, Evidence
+from pytest_quantcheck.stats.decide import MIN_CLUSTERS, MIN_EXAMPLES, MIN_LOSSES, Evidence
 from pytest_quantcheck.stats.inversion import Interval
 from pytest_quantcheck.stats.power import level_towards, needed_bets, needed_clusters, round_up
 from pytest_quantcheck.stats.ratio_mean import (
@@ -26,6 +26,7 @@ from pytest_quantcheck.stats.ratio_mean import (
     add_up,
     estimate_ratio_mean,
 )
+from pytest_quantcheck.stats.teeth import chance_for_bets, chance_for_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,26 @@ def examine_mean(question: MeanQuestion) -> Evidence:
         largest_share=scores.largest_share if is_skewable else 0.0,
         untested=Reason.TRIVIAL_LIMIT if is_trivial else answer.untested,
         plan=lambda: _plan(question, scores, answer, mean=mean.mean),
+        chance=lambda true: _chance(question, scores, mean, true),
     )
+
+
+def _chance(
+    question: MeanQuestion, scores: ClusterSums, mean: RatioMean, true: float
+) -> float | None:
+    """Return the chance of FAIL where the mean is `true`, with the spread observed.
+
+    Without a spread, bounded values are taken to be lost whole; unbounded ones do not tell.
+    """
+    limit, reach, alpha = question.limit, question.reach, question.levels.alpha_fail
+    if question.values.size < MIN_LOSSES or (reach is not None and limit >= reach):
+        return 0.0
+    enough = MIN_NONZERO if question.counts_ties else min(MIN_NONZERO, scores.n_clusters)
+    if question.n_changed(scores) >= enough and mean.error > 0:
+        return chance_for_mean(mean, limit=limit, true=true, alpha=alpha)
+    if reach is None:
+        return None
+    return chance_for_bets(scores.n_clusters, limit=limit, reach=reach, true=true, alpha=alpha)
 
 
 def p_values(question: MeanQuestion) -> PValues:
@@ -229,11 +249,16 @@ def _plan(
     )
 
 
-def restate(evidence: Evidence, to_unit: Callable[[float], float]) -> Evidence:
+def restate(
+    evidence: Evidence,
+    to_unit: Callable[[float], float],
+    from_unit: Callable[[float], float],
+) -> Evidence:
     """Return the evidence with its estimate in another unit; p-values stay."""
-    estimate = evidence.estimate
+    estimate, chance = evidence.estimate, evidence.chance
     low, high = sorted((to_unit(estimate.low), to_unit(estimate.high)))
     return replace(
         evidence,
         estimate=replace(estimate, value=to_unit(estimate.value), low=low, high=high),
+        chance=(lambda true: chance(from_unit(true))) if chance else None,
     )

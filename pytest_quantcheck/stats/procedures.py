@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Target
@@ -18,6 +19,7 @@ from pytest_quantcheck.stats.evidence import (
 )
 from pytest_quantcheck.stats.paired import align, check_reference, check_scores
 from pytest_quantcheck.stats.recovery import examine_recovery
+from pytest_quantcheck.stats.teeth import alternative
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
@@ -72,8 +74,12 @@ def judge(
     """
     evidence = _examine(limit, reference, variant=variant, levels=levels)
     if target is Target.DATASET:
-        evidence = on_these_examples(evidence)
-    return decide(evidence, levels=levels)
+        return decide(on_these_examples(evidence), levels=levels)
+    verdict = decide(evidence, levels=levels)
+    excess = alternative(limit, variant.bounds)
+    if excess is None or evidence.chance is None:
+        return verdict
+    return replace(verdict, power=evidence.chance(excess), power_at=excess)
 
 
 def _examine(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.verdict import Levels
     from pytest_quantcheck.stats.ratio_mean import ClusterSums, RatioMean
 
-_MIN_MIXED_CLUSTERS = 20
+MIN_MIXED_CLUSTERS = 20
+"""A t-test of a share in clusters needs as many with a hit, and with a miss."""
 
 
 def clopper_pearson(hits: int, n: int, *, alpha: float) -> Interval:
@@ -79,7 +80,7 @@ def is_mixed(by_cluster: ClusterSums) -> bool:
     """Return whether 20 clusters have a hit and 20 a miss, as a t-test needs."""
     with_hit = np.count_nonzero(by_cluster.sums > 0)
     with_miss = np.count_nonzero(by_cluster.sums < by_cluster.sizes)
-    return bool(min(with_hit, with_miss) >= _MIN_MIXED_CLUSTERS)
+    return bool(min(with_hit, with_miss) >= MIN_MIXED_CLUSTERS)
 
 
 def widen_share(

@@ -15,14 +15,16 @@ from pytest_quantcheck.stats.decide import MIN_EXAMPLES, Evidence
 from pytest_quantcheck.stats.inversion import Interval, find_crossing
 from pytest_quantcheck.stats.means import MeanQuestion, examine_mean, p_values, restate
 from pytest_quantcheck.stats.power import level_towards, needed_pairs, round_up
-from pytest_quantcheck.stats.ratio_mean import add_up
+from pytest_quantcheck.stats.ratio_mean import add_up, estimate_ratio_mean
 from pytest_quantcheck.stats.shares import count_pairs
 from pytest_quantcheck.stats.tango import PairedCounts
+from pytest_quantcheck.stats.teeth import chance_for_mean, chance_for_pairs
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Estimate, Levels
     from pytest_quantcheck.stats.paired import PairedScores
+    from pytest_quantcheck.stats.ratio_mean import RatioMean
 
 _EXACT_METHOD = "exact unconditional test on the ratio of paired proportions (score ordering)"
 _LARGE_METHOD = "score test on the ratio of paired proportions (Nam-Blackwelder)"
@@ -67,7 +69,7 @@ def examine_recovery(limit: Limit, pairs: PairedScores, *, levels: Levels) -> Ev
 
 def _examine_right_or_wrong(least: float, pairs: PairedScores, *, levels: Levels) -> Evidence:
     table = count_pairs(pairs)
-    lossy = 1 - least
+    lossy, share = 1 - least, 1 - table["neither"] / pairs.n
     counts = PairedCounts(
         losses=table["losses"],
         gains=table["gains"],
@@ -75,12 +77,12 @@ def _examine_right_or_wrong(least: float, pairs: PairedScores, *, levels: Levels
         is_relative=True,
     )
     if pairs.clusters is None:
-        effect, estimate = 1.0, estimate_drop(counts, limit=lossy, levels=levels)
+        effect, mean, estimate = 1.0, None, estimate_drop(counts, limit=lossy, levels=levels)
         method = _EXACT_METHOD if counts.n <= LARGEST_EXACT_N else _LARGE_METHOD
     else:
         contrast = least * pairs.reference - pairs.variant
         by_cluster = add_up(contrast, pairs.weights, clusters=pairs.clusters)
-        effect = design_effect(by_cluster, contrast)
+        effect, mean = design_effect(by_cluster, contrast), estimate_ratio_mean(by_cluster)
         estimate = estimate_clustered_drop(
             counts, contrast, clusters=pairs.clusters, limit=lossy, levels=levels
         )
@@ -92,8 +94,32 @@ def _examine_right_or_wrong(least: float, pairs: PairedScores, *, levels: Levels
         losses=counts.losses,
         allows_nothing=lossy == 0,
         plan=lambda: _plan(counts, estimate, limit=lossy, levels=levels, per_pair=effect * pairs.n),
+        chance=lambda true: (
+            chance_for_pairs(counts, limit=lossy, true=true, alpha=levels.alpha_fail)
+            if mean is None
+            else _chance_in_clusters(mean, share, lossy=lossy, true=true, levels=levels)
+        ),
     )
-    return restate(evidence, lambda lost: 1 - lost)
+    return restate(evidence, _rest, _rest)
+
+
+def _chance_in_clusters(
+    mean: RatioMean, share: float, *, lossy: float, true: float, levels: Levels
+) -> float | None:
+    """Return the chance of FAIL where the part `true` is lost; `mean` is that of the contrast.
+
+    The contrast of all examples is that of those which either has right, times their share. The
+    error is the one observed, but at least that of independent losses.
+    """
+    shift = share * (true - lossy)
+    widened = replace(
+        mean, error=max(mean.error, share * math.sqrt(true * (1 - true)) / max(mean.df, 1.0) ** 0.5)
+    )
+    return chance_for_mean(widened, limit=0.0, true=shift, alpha=levels.alpha_fail)
+
+
+def _rest(part: float) -> float:
+    return 1 - part
 
 
 def _plan(
@@ -110,13 +136,15 @@ def _plan(
 
 def _examine_scores(least: float, pairs: PairedScores, *, levels: Levels) -> Evidence:
     evidence = examine_mean(_question(least, pairs, levels))
-    ratio, interval = _ratio(pairs), _invert(pairs, levels)
+    ratio, interval, chance = _ratio(pairs), _invert(pairs, levels), evidence.chance
+    level = math.fsum(pairs.reference) / pairs.n
     return replace(
         evidence,
         estimate=replace(evidence.estimate, value=ratio, low=interval.low, high=interval.high),
         degradation=1 - ratio,
         allowed=1 - least,
         allows_nothing=least == 1,
+        chance=(lambda true: chance((least - true) * level)) if chance else None,
     )
 
 

@@ -20,9 +20,15 @@ from pytest_quantcheck.stats.power import (
     needed_pairs,
     round_up,
 )
-from pytest_quantcheck.stats.proportion import estimate_share, is_mixed, widen_share
+from pytest_quantcheck.stats.proportion import (
+    MIN_MIXED_CLUSTERS,
+    estimate_share,
+    is_mixed,
+    widen_share,
+)
 from pytest_quantcheck.stats.ratio_mean import RatioMean, add_up, estimate_ratio_mean
 from pytest_quantcheck.stats.tango import PairedCounts
+from pytest_quantcheck.stats.teeth import chance_for_mean, chance_for_pairs, chance_for_share
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,13 +53,14 @@ def examine_drop(pairs: PairedScores, *, limit: float, levels: Levels) -> Eviden
     table = count_pairs(pairs)
     counts = PairedCounts(losses=table["losses"], gains=table["gains"], n=pairs.n)
     if pairs.clusters is None or limit >= 1:
-        effect, estimate = 1.0, estimate_drop(counts, limit=limit, levels=levels)
+        effect, mean, estimate = 1.0, None, estimate_drop(counts, limit=limit, levels=levels)
     else:
         by_cluster = add_up(differences, pairs.weights, clusters=pairs.clusters)
-        effect = design_effect(by_cluster, differences)
+        effect, mean = design_effect(by_cluster, differences), estimate_ratio_mean(by_cluster)
         estimate = estimate_clustered_drop(
             counts, differences, clusters=pairs.clusters, limit=limit, levels=levels
         )
+    losable = (table["losses"] + table["both"] - table["gains"]) / pairs.n
     return Evidence(
         estimate=replace(estimate, counts=table),
         degradation=estimate.value,
@@ -62,7 +69,29 @@ def examine_drop(pairs: PairedScores, *, limit: float, levels: Levels) -> Eviden
         allows_nothing=limit == 0,
         untested=Reason.TRIVIAL_LIMIT if limit >= 1 else None,
         plan=lambda: _plan_drop(counts, estimate, limit=limit, levels=levels, effect=effect),
+        chance=lambda true: _chance_for_drop(
+            counts, mean, limit=limit, true=min(true, losable), alpha=levels.alpha_fail
+        ),
     )
+
+
+def _chance_for_drop(
+    counts: PairedCounts, mean: RatioMean | None, *, limit: float, true: float, alpha: float
+) -> float | None:
+    """Return the chance of FAIL for right or wrong answers; `mean` is theirs, if clustered.
+
+    Notes
+    -----
+    In clusters the t-test with the error observed, but at least the binomial one of the true drop.
+    No more can be lost than the reference has.
+    """
+    if limit >= 1:
+        return 0.0
+    if mean is None:
+        return chance_for_pairs(counts, limit=limit, true=true, alpha=alpha)
+    least = math.sqrt(max(true * (1 - true), 0.0) / counts.n)
+    widened = replace(mean, error=max(mean.error, least)) if mean.df > 0 else mean
+    return chance_for_mean(widened, limit=limit, true=true, alpha=alpha)
 
 
 def count_pairs(pairs: PairedScores) -> dict[str, int]:
@@ -139,7 +168,25 @@ def examine_share(question: ShareQuestion) -> Evidence:
         allows_nothing=limit == (0 if is_upper else 1),
         untested=untested,
         plan=lambda: _plan_share(question, estimate, mean),
+        chance=lambda true: _chance_for_share(question, estimate, mean, true),
     )
+
+
+def _chance_for_share(
+    question: ShareQuestion, estimate: Estimate, mean: RatioMean | None, true: float
+) -> float | None:
+    limit, alpha, n = question.limit, question.levels.alpha_fail, estimate.n
+    is_upper = question.bound is Bound.UPPER
+    if (limit >= 1) if is_upper else (limit <= 0):
+        return 0.0
+    if estimate.n_clusters is None:
+        return chance_for_share(n, limit=limit, true=true, alpha=alpha, bound=question.bound)
+    if mean is None:
+        return 0.0 if estimate.n_clusters < MIN_MIXED_CLUSTERS else None
+    least = math.sqrt(true * (1 - true) / n)
+    widened = replace(mean, error=max(mean.error, least))
+    sign = 1 if is_upper else -1
+    return chance_for_mean(widened, limit=sign * limit, true=sign * true, alpha=alpha)
 
 
 def _plan_share(question: ShareQuestion, estimate: Estimate, mean: RatioMean | None) -> int | None:

@@ -1,0 +1,191 @@
+"""The chance that a budget turns red where its limit is grossly exceeded."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from pytest_quantcheck.core.limit import Bound, Statistic
+from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail
+from pytest_quantcheck.stats.decide import MIN_EXAMPLES, MIN_LOSSES
+from pytest_quantcheck.stats.inversion import normal_quantile, student_quantile
+from pytest_quantcheck.stats.tango import PairedCounts, observed_z, score_z
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.limit import Limit
+    from pytest_quantcheck.stats.ratio_mean import RatioMean
+
+_TIMES = 3.0
+_AT_LEAST = 0.1
+_LARGEST_NONCENTRALITY = 30.0
+_BETS = np.array([0.08, 0.25, 0.6, 0.98])
+_SPREADS = 6.0
+
+
+def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | None:
+    """Return a gross excess of the limit, in its unit; None where there is no scale for one.
+
+    Parameters
+    ----------
+    limit : Limit
+        With B its value.
+    bounds : pair of float, or None
+        Of the scores.
+
+    Notes
+    -----
+    Drops, rises, flips and ceilings of shares: max(3·B, B + 10 pp), at most 1. Ratios, and what
+    is lost of a recovery: the same of B - 1 and 1 - B. Floors: 10 pp below. A perplexity: 10 %
+    above. Scores: as shares, 10 pp being a tenth of the range between their bounds; without bounds
+    3·B for a change and a tenth of B past a level.
+    """
+    value, sign = limit.value, 1.0 if limit.bound is Bound.UPPER else -1.0
+    is_level = limit.statistic in {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
+    match limit.unit:
+        case Unit.RATIO:
+            return 1 + sign * _gross(abs(value - 1), _AT_LEAST)
+        case Unit.PERPLEXITY:
+            return value * (1 + _AT_LEAST)
+        case Unit.SCORE:
+            tenth = _AT_LEAST * (bounds[1] - bounds[0]) if bounds else None
+            if is_level:
+                return value + sign * (_AT_LEAST * abs(value) if tenth is None else tenth)
+            gross = _gross(value, 0.0 if tenth is None else tenth)
+            return gross if gross > value else None
+    return min(1.0, _gross(value, _AT_LEAST)) if sign > 0 else max(0.0, value - _AT_LEAST)
+
+
+def _gross(excess: float, at_least: float) -> float:
+    return max(_TIMES * excess, excess + at_least)
+
+
+def chance_for_pairs(counts: PairedCounts, *, limit: float, true: float, alpha: float) -> float:
+    """Return the chance of FAIL for right or wrong answers, by enumeration of all results.
+
+    Parameters
+    ----------
+    counts : PairedCounts
+        What was observed: its share of gains is taken for true, and there are as many examples.
+    limit, true : float
+        Drops as `counts` reads them.
+    alpha : float
+        Level of FAIL.
+
+    Notes
+    -----
+    The fewest losses that fail are found with the exact test at the gains expected; other numbers
+    of gains fail from the same score on.
+    """
+    n, w = counts.n, float(counts.gain_weight(true))
+    gain = counts.gains / n
+    loss = min(max(true + w * gain, 0.0), 1 - gain)
+    bar = _critical_z(counts, limit=limit, alpha=alpha)
+    spread = _SPREADS * math.sqrt(n * gain * (1 - gain))
+    gains = np.arange(max(0, math.floor(n * gain - spread)), math.ceil(n * gain + spread) + 1)
+    gains = gains[gains <= n]
+    fewest = _fewest_losses(counts, gains, limit=limit, bar=bar)
+    weights = _binomial(gains, n, gain)
+    share = min(1.0, loss / (1 - gain)) if gain < 1 else 0.0
+    return float(np.sum(weights * _at_least(fewest, n - gains, share)))
+
+
+def _critical_z(counts: PairedCounts, *, limit: float, alpha: float) -> float:
+    """Return the score from which on the test fails, at the gains that were observed."""
+    bar = normal_quantile(alpha)
+    if counts.n > LARGEST_EXACT_N:
+        return bar
+
+    def fails(losses: int) -> bool:
+        found = PairedCounts(
+            losses=losses, gains=counts.gains, n=counts.n, is_relative=counts.is_relative
+        )
+        return nearest_p_fail(found, limit=limit, alpha=alpha) <= alpha
+
+    most = counts.n - counts.gains
+    losses = int(_fewest_losses(counts, np.array([counts.gains]), limit=limit, bar=bar)[0])
+    losses = min(losses, most)
+    while losses > 0 and fails(losses - 1):
+        losses -= 1
+    while losses <= most and not fails(losses):
+        losses += 1
+    if losses > most:
+        return math.inf
+    last = PairedCounts(
+        losses=losses, gains=counts.gains, n=counts.n, is_relative=counts.is_relative
+    )
+    return float(observed_z(last, limit))
+
+
+def _fewest_losses(
+    counts: PairedCounts, gains: NDArray[np.int64], *, limit: float, bar: float
+) -> NDArray[np.int64]:
+    """Return, for each number of gains, the fewest losses with a score of `bar`, or n + 1."""
+    n, weight = counts.n, counts.gain_weight(limit)
+    below, above = np.full(gains.shape, -1), n - gains + 1
+    for _ in range(math.ceil(math.log2(n + 2)) + 1):
+        middle = (below + above) // 2
+        z = score_z(np.maximum(middle, 0), gains, n=n, limit=limit, gain_weight=weight)
+        reaches = (z >= bar - 1e-9) & (middle >= 0)
+        is_open = above - below > 1
+        above = np.where(is_open & reaches, middle, above)
+        below = np.where(is_open & ~reaches, middle, below)
+    return np.maximum(above, _fewest_allowed(n))
+
+
+def chance_for_share(n: int, *, limit: float, true: float, alpha: float, bound: Bound) -> float:
+    """Return the chance of FAIL for one share of n examples, exactly."""
+    if bound is Bound.LOWER:
+        limit, true = 1 - limit, 1 - true
+    hits = np.arange(n + 2)
+    failing = hits[_at_least(hits, np.array(n), limit) <= alpha]
+    fewest = max(int(failing[0]), _fewest_allowed(n)) if failing.size else n + 1
+    return float(_at_least(np.array([fewest]), np.array(n), true)[0])
+
+
+def chance_for_mean(mean: RatioMean, *, limit: float, true: float, alpha: float) -> float | None:
+    """Return the chance of FAIL for a t-test with the error observed; None for one cluster."""
+    if mean.df <= 0:
+        return None
+    bar = student_quantile(alpha, df=mean.df)
+    if mean.error == 0:
+        return float(true > limit)
+    shift = (true - limit) / mean.error
+    if abs(shift) > _LARGEST_NONCENTRALITY:
+        return float(special.ndtr(shift - bar))
+    return 1 - float(special.nctdtr(mean.df, shift, bar))
+
+
+def chance_for_bets(n: int, *, limit: float, reach: float, true: float, alpha: float) -> float:
+    """Return the chance of FAIL for bounded values that are 0 but for whole losses."""
+    share = limit / reach
+    losses = np.arange(n + 1)
+    stakes = _BETS[:, None] / (1 + share)
+    capitals = losses * np.log1p(stakes * (1 - share)) + (n - losses) * np.log1p(-stakes * share)
+    enough = special.logsumexp(capitals, axis=0) - math.log(_BETS.size) >= -math.log(alpha)
+    if not np.any(enough):
+        return 0.0
+    fewest = max(int(np.argmax(enough)), _fewest_allowed(n))
+    return float(_at_least(np.array([fewest]), np.array(n), min(1.0, true / reach))[0])
+
+
+def _fewest_allowed(n: int) -> int:
+    return MIN_LOSSES if n < MIN_EXAMPLES else 0
+
+
+def _at_least(hits: NDArray[np.int64], n: NDArray[np.int64], share: float) -> NDArray[np.float64]:
+    """Return P(Bin(n, share) ≥ hits)."""
+    above = special.bdtrc(np.maximum(hits - 1, 0).astype(float), np.maximum(n, 1), share)
+    return np.where(hits <= 0, 1.0, np.where(hits > n, 0.0, above))
+
+
+def _binomial(hits: NDArray[np.int64], n: int, share: float) -> NDArray[np.float64]:
+    """Return P(Bin(n, share) = hits)."""
+    log_ways = special.gammaln(n + 1.0) - special.gammaln(hits + 1.0)
+    log_ways -= special.gammaln(n - hits + 1.0)
+    return np.exp(log_ways + special.xlogy(hits, share) + special.xlog1py(n - hits, -share))
