@@ -43,7 +43,16 @@ BUILTIN_BACKENDS = (
         target="pytest_quantcheck.measure.backends.bitsandbytes:BitsandbytesBackend",
     ),
 )
-_VERSIONS = ("pytest-quantcheck", "torch", "transformers", "bitsandbytes", "numpy", "scipy")
+_VERSIONS = (
+    "pytest-quantcheck",
+    "torch",
+    "transformers",
+    "bitsandbytes",
+    "compressed-tensors",
+    "peft",
+    "numpy",
+    "scipy",
+)
 
 
 class Laboratories:

@@ -269,3 +269,18 @@ def test_other(quant): ...
             " warning: third: quiz: the reference is no better than guessing*",
         ]
     )
+
+
+def test_a_fixture_of_a_wider_scope_cannot_hold_a_handle(suite):
+    suite.tests("""
+@pytest.fixture(scope="module")
+def answers(int8_model):
+    return int8_model.generate(["write 1"])
+
+def test_answers(answers): ...
+""")
+
+    result = suite.run()
+
+    result.assert_outcomes(errors=1)
+    result.stdout.fnmatch_lines(["*ScopeMismatch*"])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,9 @@ precision = "fp16"
 
 [tool.quantcheck.variants.saved]
 checkpoint = "saved"
+
+[tool.quantcheck.variants.awq]
+checkpoint = "awq"
 """
 CONFTEST = """
 import gc, json
@@ -84,6 +89,11 @@ def models(tmp_path_factory):
     tiny_models.save(folder / "other", tiny_models.make_model("llama", seed=5))
     tiny_checkpoints.save_adapter(folder / "tone")
     tiny_checkpoints.save_bitsandbytes(desk, folder / "saved", load_in_8bit=True)
+    awq = folder / "awq"
+    shutil.copytree(desk, awq)
+    config = json.loads((awq / "config.json").read_text(encoding="utf-8"))
+    config["quantization_config"] = {"quant_method": "awq", "bits": 4}
+    (awq / "config.json").write_text(json.dumps(config), encoding="utf-8")
     return folder
 
 
@@ -195,3 +205,14 @@ def test_a_saved_checkpoint_is_decided_like_any_variant(suite):
     assert checks["saved"]["outcome"] == "pass"
     assert checks["release-1"]["variant_level"] != checks["release-1"]["reference_level"]
     assert result.ret in {0, 1}
+
+
+@pytest.mark.skipif(find_spec("gptqmodel") is not None, reason="the package is here")
+def test_a_checkpoint_whose_kernels_are_missing_is_skipped_and_names_their_package(suite):
+    result = suite.runpytest_inprocess(
+        "-p", "no:randomly", "-rs", "-k", "test_desk", "--quant-variants=awq"
+    )
+
+    result.assert_outcomes(skipped=1)
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["SKIPPED*variant awq (awq 4-bit) needs gptqmodel*pip install*"])

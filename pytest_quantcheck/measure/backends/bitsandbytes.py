@@ -41,10 +41,11 @@ _BYTES_PER_PARAMETER = {"int8": 1.0, "nf4": 0.5625, "fp4": 0.5625}
 _QUANTIZED_DIMENSIONS = 2
 _REPACKS = "support_avx512bf16_for_cpu"
 """Switch of a 4-bit layer."""
-_INT8_ON_BF16 = (
+INT8_ON_BF16 = (
     "LLM.int8 casts to float16, and this checkpoint is at home in bfloat16, whose larger values "
     "float16 does not hold: a matter of configuration and no regression; give int4 instead of int8"
 )
+"""What to say where logits of such a variant are not finite."""
 
 
 class BitsandbytesBackend:
@@ -91,7 +92,7 @@ class BitsandbytesBackend:
                 device=source.device,
                 compute_dtype=str(compute).removeprefix("torch."),
                 weights=replace(weights, revision=opened.revision),
-                overflow_note=_INT8_ON_BF16 if is_int8 and native == "bf16" else "",
+                overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
             )
         )
 

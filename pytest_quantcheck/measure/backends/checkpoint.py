@@ -12,7 +12,11 @@ import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
-from pytest_quantcheck.measure.backends.bitsandbytes import compute_in_float32
+from pytest_quantcheck.measure.backends.bitsandbytes import (
+    INT8_ON_BF16,
+    BitsandbytesBackend,
+    compute_in_float32,
+)
 from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
 from pytest_quantcheck.measure.backends.transformers import DTYPES
@@ -57,17 +61,11 @@ class CheckpointBackend:
         UsageError
             The checkpoint is not quantized, or no quantization of this model.
         """
-        own = source.of(variant)
-        config = open_config(own)
-        settings = _quantization(variant, own, config)
-        if source.merges_adapter:
-            raise UsageError(
-                f"variant {variant.name}: {own.model} is quantized already, so that no adapter can "
-                "be merged into it; merge before quantizing and test the merged model, or set "
-                "merge = false"
-            )
+        settings = _quantization(variant, source)
+        native = native_precision(source.of(variant))
+        is_int8 = bool(settings.get("load_in_8bit"))
+        dtype = torch.float16 if is_int8 else DTYPES[native]
         _check_environment(variant, settings, source.device)
-        dtype = DTYPES[native_precision(own)]
         with redirect_stderr(StringIO()):  # progress bars that know no switch
             opened = open_checkpoint(variant, source, dtype=dtype)
             read = _read_bitsandbytes if _method(settings) == _BITSANDBYTES else _read_and_unpack
@@ -76,24 +74,33 @@ class CheckpointBackend:
         in_float32 = source.device == "cpu" and not _is_packed(opened.model)
         if in_float32:
             compute_in_float32(opened.model)
-        if settings.get("load_in_8bit"):
+        if is_int8:
             separate_sequences(opened.model)
-        compute = torch.float32 if in_float32 else dtype
         return in_memory(
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,
                 device=source.device,
-                compute_dtype=str(compute).removeprefix("torch."),
+                compute_dtype=str(torch.float32 if in_float32 else dtype).removeprefix("torch."),
                 weights=replace(weights, method=describe(settings), revision=opened.revision),
+                overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
             )
         )
 
-    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:  # noqa: ARG002 - at most as much as unpacked
-        """Return about how many bytes the loaded variant takes at most, without loading it."""
-        on_cpu = source.device == "cpu"
-        each = torch.float32.itemsize if on_cpu else torch.float16.itemsize
-        return skeleton(source).num_parameters() * each
+    def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
+        """Return about how many bytes the loaded variant takes, without loading it.
+
+        Notes
+        -----
+        Other libraries than bitsandbytes may unpack the weights: counted as such, at most.
+        """
+        settings = _quantization(variant, source)
+        if _method(settings) == _BITSANDBYTES:
+            packed = "int8" if settings.get("load_in_8bit") else "nf4"
+            same = replace(variant, precision=packed, checkpoint=None, revision=None)
+            return BitsandbytesBackend().estimate_bytes(same, source)
+        each = torch.float32 if source.device == "cpu" else torch.float16
+        return skeleton(source).num_parameters() * each.itemsize
 
 
 def describe(settings: Mapping[str, Any]) -> str:
@@ -122,8 +129,8 @@ def describe(settings: Mapping[str, Any]) -> str:
 
 def _scheme(group: Mapping[str, Any]) -> str:
     weights, inputs = group.get("weights") or {}, group.get("input_activations") or {}
-    kind = "FP" if weights.get("type") == "float" else "W"
-    return f"{kind}{weights.get('num_bits', 16)}A{inputs.get('num_bits', 16)}"
+    kind = " float" if weights.get("type") == "float" else ""
+    return f"W{weights.get('num_bits', 16)}A{inputs.get('num_bits', 16)}{kind}"
 
 
 def _method(settings: Mapping[str, Any]) -> str:
@@ -132,13 +139,27 @@ def _method(settings: Mapping[str, Any]) -> str:
     return str(getattr(method, "value", method))
 
 
-def _quantization(variant: Variant, own: ModelSource, config: object) -> dict[str, Any]:
-    stored = getattr(config, "quantization_config", None)
+def _quantization(variant: Variant, source: ModelSource) -> dict[str, Any]:
+    """Return what a checkpoint's configuration says of its quantization.
+
+    Raises
+    ------
+    UsageError
+        There is none, or an adapter should be merged into it.
+    """
+    own = source.of(variant)
+    stored = getattr(open_config(own), "quantization_config", None)
     if stored is None:
         raise UsageError(
             f"variant {variant.name}: checkpoint {own.model} is not quantized (its config.json has "
             "no quantization_config); give a quantized one, or state how to load this one: "
             'precision = "fp16"'
+        )
+    if source.merges_adapter:
+        raise UsageError(
+            f"variant {variant.name}: {own.model} is quantized already, so that no adapter can be "
+            "merged into it; merge before quantizing and test the merged model, or set merge = "
+            "false"
         )
     return dict(stored) if isinstance(stored, dict) else dict(stored.to_dict())
 
