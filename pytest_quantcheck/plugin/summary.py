@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_quantcheck.core.budget import Gate
+from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.waiver import is_red
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.session import QuantcheckSession
     from pytest_quantcheck.report.table import Line
 
+_WRONG_USE = f"{UsageError.__module__}.{UsageError.__qualname__}"
 _COLOURS = {"pass": {"green": True}, "fail": {"red": True}, "inconclusive": {"yellow": True}}
 
 
@@ -55,8 +57,9 @@ class Summary:
         return "inconclusive", "?", ("INCONCLUSIVE", {"yellow": True})
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Remember that a module was refused because of a marker."""
-        if report.failed and "quant_" in str(report.longrepr):
+        """Remember that a module was refused because of a marker or a workload."""
+        shown = str(report.longrepr) if report.failed else ""
+        if "quant_" in shown or _WRONG_USE in shown:
             self._has_collect_errors = True
 
     @pytest.hookimpl(optionalhook=True)
