@@ -14,7 +14,7 @@ from pytest_quantcheck.measure.tasks.prompts import prompt_tokens
 from pytest_quantcheck.workloads.asked import ask_directly
 from pytest_quantcheck.workloads.decoding import checked_decoding
 from pytest_quantcheck.workloads.messages import is_conversation
-from pytest_quantcheck.workloads.prompt import checked_prompting
+from pytest_quantcheck.workloads.prompt import ChatOptions, checked_prompting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.pool import Pool
     from pytest_quantcheck.measure.protocols import ScoreRequest
     from pytest_quantcheck.workloads.messages import Message
-    from pytest_quantcheck.workloads.prompt import ChatOptions
 
     Conversation: TypeAlias = Sequence[Message]
 
@@ -128,7 +127,7 @@ class Handle:
         """
         is_single = isinstance(prompts, str) or is_conversation(prompts)
         several: Sequence[str | Conversation] = [prompts] if is_single else prompts  # type: ignore[list-item,assignment]  # just looked
-        recipe = checked_prompting(chat, "generate")
+        recipe = checked_prompting(chat, "generate", kind=ChatOptions)
         decoding = checked_decoding({"max_new_tokens": max_new_tokens, "stop": stop}, "generate")
         loaded = self._pool.get(self.variant)
         places = [f"prompt {index}" for index in range(len(several))]

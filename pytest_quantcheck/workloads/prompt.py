@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
@@ -75,14 +76,24 @@ class Prompting:
         }
 
 
-def checked_prompting(options: ChatOptions, place: str) -> Prompting:
-    """Return the recipe that `options` are; errors begin with `place`.
+def checked_prompting(
+    options: ChatOptions, place: str, *, kind: type[ChatOptions] = PromptOptions
+) -> Prompting:
+    """Return the recipe that `options` of a `kind` are; errors begin with `place`.
 
     Raises
     ------
     UsageError
         An option is unknown, of the wrong type, or does not go with another.
     """
+    known = sorted(kind.__annotations__)
+    for option in options:
+        if option not in known:
+            close = get_close_matches(option, known, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(
+                f"{place}: unknown option {option!r}; {meant}Known: {', '.join(known)}"
+            )
     try:
         return _checked(**options)
     except UsageError as error:
@@ -107,11 +118,7 @@ def _checked(  # noqa: PLR0913 - the options themselves
     few_shot: object = None,
     shots: object = None,
     truncate: object = None,
-    **unknown: object,
 ) -> Prompting:
-    if unknown:
-        known = ", ".join(PromptOptions.__annotations__)
-        raise UsageError(f"unknown option {next(iter(unknown))!r}; known for prompts: {known}")
     if type(chat) is not bool:
         raise UsageError(f"chat={chat!r}: expected True or False")
     if truncate not in {None, "left"}:

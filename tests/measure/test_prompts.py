@@ -168,5 +168,11 @@ def test_a_handle_takes_conversations_and_chats():
     assert handle.generate(["ab"], 20, chat=True, system="s") == [">a<ba>u<s>s<"]
     with pytest.raises(UsageError, match="generate: system= needs chat=True"):
         handle.generate("ab", system="s")
+    with pytest.raises(
+        UsageError, match=r"generate: unknown option 'sytem'; did you mean 'system'"
+    ):
+        handle.generate("ab", chat=True, sytem="s")
+    with pytest.raises(UsageError, match=r"generate: unknown option 'template'; Known: chat, chat"):
+        handle.generate("ab", template="{prompt}")
     with pytest.raises(MeasurementError, match=r"prompt 0: messages\[0\]: role: found None"):
         handle.generate([{"content": "ab"}])

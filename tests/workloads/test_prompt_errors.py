@@ -71,6 +71,14 @@ def test_a_wrong_option_is_refused_when_the_workload_is_made(options, message):
     assert message in str(caught.value)
 
 
+def test_a_mistyped_option_of_choices_is_refused_too():
+    row = {"context": "Which?", "choices": ["a", "b"], "answer": 0}
+    with pytest.raises(
+        UsageError, match=r"workload mc: unknown option 'shot'; did you mean 'shots'"
+    ):
+        MultipleChoice.from_examples([row], name="mc", shot=1)
+
+
 BAD_ROWS = {
     "no messages": ({"messages": []}, "field 'messages': found [], expected a list"),
     "no mapping": ({"messages": ["hello"]}, "messages[0]: found 'hello', expected a mapping"),
