@@ -6,7 +6,7 @@ without one pays next to nothing. `session.py` does the work once `activate` is 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -139,6 +139,16 @@ class _Doorkeeper:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if hasattr(report, "quantcheck"):
             activate(self._config).receive(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        manager = self._config.pluginmanager
+        shown = str(report.longrepr) if report.failed else ""
+        is_ours = "quant_" in shown or "pytest_quantcheck.errors" in shown
+        if is_ours and not manager.has_plugin("quantcheck-summary"):
+            activate(self._config)
+            summary: Any = manager.get_plugin("quantcheck-summary")
+            summary.pytest_collectreport(report)
 
 
 @pytest.fixture

@@ -46,13 +46,13 @@ def test_a_mistake_in_a_fixture_is_told_like_one_in_a_body(project, how):
     result.stdout.fnmatch_lines(["not measured: workload='quiz': expected a workload*"])
 
 
-def test_a_plain_test_without_a_model_is_a_usage_error_too(project, how):
+def test_a_plain_test_without_a_model_is_not_collected(project, how):
     (project.pytester.path / "pyproject.toml").write_text("", encoding="utf-8")
     project.pytester.makepyfile(test_plain="def test_refuses(int8_model): ...")
 
     result = project.run(*how)
 
-    assert result.ret == USAGE
+    assert result.ret == pytest.ExitCode.INTERRUPTED
     result.stdout.fnmatch_lines(["*no model; set quant_model*"])
 
 
