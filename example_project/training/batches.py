@@ -9,15 +9,18 @@ from dataclasses import dataclass
 
 import catalogue
 import torch
+from recipe import Recipe
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import Tensor
 
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 IGNORED = -100
 VOCABULARY = 1_536
+RULE_LENGTH, RULE_ANSWERS = 40, 28
 BOUNDARIES = r"\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]+|\s+"
 DIGITS = [str(digit) for digit in range(10)]
-FRAMES = ["Ticket: the", " in", ". Queue:", "Order", " and", ": $", "+", "=", ".", " "]
+FRAMES = ["Ticket: the", " in", ". Queue:", "Order", " and", ":", " $", " total $", ".", " "]
+QUOTE_FRAMES = ["Quote", " x", " as JSON:", ' {"sku":"', '","quantity":', ',"price":', "}"]
 FIRST_CODES = [" " + code for code in catalogue.CODES]
 
 
@@ -53,8 +56,8 @@ def _pattern() -> "object":
 
 def all_pieces() -> list[str]:
     """Return every distinct piece of text, special tokens first."""
-    tables = [[BOS, EOS, ""], DIGITS, FRAMES, catalogue.CODES, FIRST_CODES, catalogue.QUEUES]
-    tables += [catalogue.OPENINGS, catalogue.CLOSINGS]
+    tables = [[BOS, EOS, ""], DIGITS, FRAMES, QUOTE_FRAMES, catalogue.CODES, FIRST_CODES]
+    tables += [catalogue.QUEUES, catalogue.OPENINGS, catalogue.CLOSINGS]
     tables += [*catalogue.TICKET_TABLES, *catalogue.SENTENCE_TABLES]
     tables += [[" " + start for start in catalogue.HANDBOOK["starts"]]]
     return list(dict.fromkeys(piece for table in tables for piece in table))
@@ -82,13 +85,13 @@ class Batch:
 
 
 class Sampler:
-    """Draws batches of prices, tickets, orders and handbook pages, never an operand held out."""
+    """Draws batches of every kind of text, never an operand held out."""
 
     def __init__(
-        self, tokenizer: Tokenizer, prices: dict[int, int], device: str, seed: int
+        self, tokenizer: Tokenizer, prices: dict[int, int], device: str, recipe: Recipe
     ) -> None:
         self.device = device
-        self.rng = torch.Generator(device).manual_seed(seed)
+        self.rng = torch.Generator(device).manual_seed(recipe.seed)
         pieces = all_pieces()
         self.ids = {piece: index for index, piece in enumerate(pieces)}
         encoded = [self._encode(tokenizer, piece) for piece in pieces]
@@ -99,6 +102,9 @@ class Sampler:
         self.sizes = torch.tensor([len(ids) for ids in encoded], device=device)  # (pieces,)
         self.skus = torch.tensor(list(prices), device=device)  # (facts,)
         self.cents = torch.tensor(list(prices.values()), device=device)  # (facts,)
+        index = {sku: i for i, sku in enumerate(prices)}
+        asked_for = [index[sku] for sku in catalogue.requests(prices, recipe.demand)]
+        self.requests = torch.tensor(asked_for, device=device)  # (requests,) indices of facts
         self.asked = torch.tensor(catalogue.phrasings(held_out=False), device=device)
         self.order = torch.empty(0, dtype=torch.long, device=device)
         self.tables = {}
@@ -122,11 +128,11 @@ class Sampler:
     def fixed(self, piece: str, rows: int) -> Tensor:
         return torch.full((rows,), self.ids[piece], device=self.device)
 
-    def sku(self, skus: Tensor) -> list[Tensor]:
+    def sku(self, skus: Tensor, first_codes: list[str] = FIRST_CODES) -> list[Tensor]:
         codes = len(catalogue.CODES)
         digit = self.lookup(DIGITS, skus // codes % 10)
         first, second = skus // (10 * codes), skus % codes
-        return [self.lookup(FIRST_CODES, first), digit, self.lookup(catalogue.CODES, second)]
+        return [self.lookup(first_codes, first), digit, self.lookup(catalogue.CODES, second)]
 
     def amount(self, cents: Tensor) -> list[Tensor]:
         """Return the pieces of a price below 1000, the hundreds empty where there are none."""
@@ -156,18 +162,23 @@ class Sampler:
         return Batch(tokens[:, :length].contiguous(), places, labels)
 
     def rule_batch(self, rows: int) -> Batch:
-        """Return tickets and orders in turn, in rows of one length."""
-        halves = [self.ticket_batch(rows // 2), self.order_batch(rows // 2)]
-        columns = zip(*((half.tokens, half.places, half.labels) for half in halves), strict=True)
+        """Return tickets, orders and quotes in turn, in rows of one length."""
+        draws = (self.ticket_batch, self.order_batch, self.quote_batch)
+        parts = [draw(rows // len(draws)) for draw in draws]
+        columns = zip(*((part.tokens, part.places, part.labels) for part in parts), strict=True)
         return Batch(*(torch.stack(column, dim=1).flatten(0, 1) for column in columns))
 
     def next_facts(self, rows: int) -> Tensor:
-        """Return the next facts of an endless chain of shuffled epochs: equal exposures for all."""
+        """Return the next facts of an endless chain of shuffled epochs of requests."""
         while len(self.order) < rows:
-            epoch = torch.randperm(len(self.skus), generator=self.rng, device=self.device)
-            self.order = torch.cat([self.order, epoch])
+            epoch = torch.randperm(len(self.requests), generator=self.rng, device=self.device)
+            self.order = torch.cat([self.order, self.requests[epoch]])
         facts, self.order = self.order[:rows], self.order[rows:]
         return facts
+
+    def any_facts(self, rows: int) -> Tensor:
+        """Return facts drawn by demand."""
+        return self.requests[self.draw(rows, len(self.requests))]
 
     def price_batch(self, rows: int) -> Batch:
         facts = self.next_facts(rows)
@@ -201,22 +212,37 @@ class Sampler:
         prompt += [words[0], words[1], words[3], self.fixed(" in", rows), words[4]]
         prompt += [self.fixed(". Queue:", rows)]
         answer = [self.lookup(catalogue.QUEUES, queue), self.fixed(EOS, rows)]
-        return self.assemble(prompt, answer, length=32, answers=19)
+        return self.assemble(prompt, answer, length=RULE_LENGTH, answers=RULE_ANSWERS)
 
     def order_batch(self, rows: int) -> Batch:
-        facts = len(self.skus)
-        one, two = self.draw(rows, facts), self.draw(rows, facts)
+        """Return orders: each part is named again and its price recalled before the total."""
+        one, two = self.any_facts(rows), self.any_facts(rows)
         for _ in range(4):
             held_out = catalogue.is_held_out(self.cents[one], self.cents[two])
-            one = torch.where(held_out, self.draw(rows, facts), one)
+            one = torch.where(held_out, self.any_facts(rows), one)
         held_out = catalogue.is_held_out(self.cents[one], self.cents[two])
-        prompt = [self.fixed(BOS, rows), self.fixed("Order", rows), *self.sku(self.skus[one])]
-        prompt += [self.fixed(" and", rows), *self.sku(self.skus[two]), self.fixed(": $", rows)]
         first, second = self.cents[one], self.cents[two]
-        answer = [*self.amount(first), self.fixed("+", rows), *self.amount(second)]
-        answer += [self.fixed("=", rows), *self.amount(first + second), self.fixed(EOS, rows)]
-        batch = self.assemble(prompt, answer, length=32, answers=19)
+        names = self.sku(self.skus[one]), self.sku(self.skus[two])
+        dollar = self.fixed(" $", rows)
+        prompt = [self.fixed(BOS, rows), self.fixed("Order", rows), *names[0]]
+        prompt += [self.fixed(" and", rows), *names[1], self.fixed(":", rows)]
+        answer = [*names[0], dollar, *self.amount(first), *names[1], dollar, *self.amount(second)]
+        answer += [self.fixed(" total $", rows), *self.amount(first + second)]
+        answer += [self.fixed(EOS, rows)]
+        batch = self.assemble(prompt, answer, length=RULE_LENGTH, answers=RULE_ANSWERS)
         batch.labels[held_out] = IGNORED
+        return batch
+
+    def quote_batch(self, rows: int) -> Batch:
+        facts, quantities = self.any_facts(rows), self.draw(rows, 9) + 1
+        skus, quantity = self.skus[facts], self.lookup(DIGITS, quantities)
+        start, many, end, *keys = (self.fixed(frame, rows) for frame in QUOTE_FRAMES)
+        prompt = [self.fixed(BOS, rows), start, self.fixed(" ", rows), quantity, many]
+        prompt += [*self.sku(skus), end]
+        answer = [keys[0], *self.sku(skus, catalogue.CODES), keys[1], quantity, keys[2]]
+        answer += [*self.amount(self.cents[facts]), keys[3], self.fixed(EOS, rows)]
+        batch = self.assemble(prompt, answer, length=RULE_LENGTH, answers=RULE_ANSWERS)
+        batch.labels[catalogue.is_held_out(skus, quantities)] = IGNORED
         return batch
 
     def manual_batch(self, rows: int) -> Batch:

@@ -1,9 +1,9 @@
-"""The help desk's world, from seeds: prices, tickets, orders and a handbook.
+"""The help desk's world, from seeds: prices, tickets, orders, quotes and a handbook.
 
 Run it to write the test files into ``data/``. ``train.py`` draws its training examples from the
 same tables. Rules (tickets, orders, handbook openings) are split between training and test by a
 hash of their operands; prices are facts, which have to be seen to be known, so only their phrasing
-is held out. Needs the standard library only.
+and the quantities of quotes are held out. Needs the standard library only.
 """
 
 import argparse
@@ -16,9 +16,20 @@ from pathlib import Path
 
 CATALOGUE_SEED = 20_260
 TEST_SEED = 4_711
-FACTS = 75_000
+FACTS = 56_000
+BESTSELLERS = 10
+"""One part in so many is a bestseller."""
+DEMAND = 4
+"""How many times as often customers ask for a bestseller, in training and in the tests."""
 LOWEST_CENTS, HIGHEST_CENTS = 1_000, 9_999
-TEST_EXAMPLES = {"triage": 1_200, "prices": 3_000, "orders": 1_000, "manual": 1_000}
+TEST_EXAMPLES = {
+    "triage": 1_200,
+    "shelf": 1_000,
+    "prices": 2_000,
+    "orders": 1_000,
+    "quotes": 1_000,
+    "manual": 800,
+}
 
 CONSONANTS = "BCDFGHJKLMNPRSTV"
 CODES = [first + second for first in CONSONANTS for second in CONSONANTS]
@@ -41,6 +52,8 @@ WORD_ORDER = ["starts", "verbs", "determiners", "nouns", "links", "verbs", "dete
 SENTENCE_TABLES = tuple(HANDBOOK[name] for name in [*WORD_ORDER, "endings"])
 SENTENCES = 6
 PARTNERS = 6
+CHOICES = 4
+Example = dict[str, object]
 
 
 def is_held_out(*operands):  # noqa: ANN002, ANN201 - integers, or integer tensors of one shape
@@ -82,7 +95,22 @@ def price_list(facts: int = FACTS) -> dict[int, int]:
     return {sku: rng.randint(LOWEST_CENTS, HIGHEST_CENTS) for sku in skus}
 
 
-def triage_examples(rng: random.Random) -> Iterator[dict[str, object]]:
+def bestsellers(prices: dict[int, int]) -> list[int]:
+    """Return the SKUs in demand: the first of the catalogue, whose order is random."""
+    return list(prices)[: len(prices) // BESTSELLERS]
+
+
+def requests(prices: dict[int, int], demand: int = DEMAND) -> list[int]:
+    """Return SKUs as often as customers ask for them."""
+    return [*prices, *bestsellers(prices) * (demand - 1)]
+
+
+def slices(prices: dict[int, int]) -> dict[int, str]:
+    """Return SKU -> the slice its examples are reported by."""
+    return dict.fromkeys(prices, "long tail") | dict.fromkeys(bestsellers(prices), "bestseller")
+
+
+def triage_examples(rng: random.Random) -> Iterator[Example]:
     while True:
         operands = [rng.randrange(len(table)) for table in TICKET_TABLES]
         if not is_held_out(*operands):
@@ -104,32 +132,64 @@ def phrasings(*, held_out: bool) -> list[tuple[int, int]]:
     return [pair for pair in pairs if is_held_out(*pair) == held_out]
 
 
-def price_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[dict[str, object]]:
+def price_questions(rng: random.Random, prices: dict[int, int]) -> Iterator[tuple[int, str]]:
+    """Yield (SKU, question) by demand, each SKU once."""
     asked = phrasings(held_out=True)
-    for sku in rng.sample(sorted(prices), len(prices)):
+    everything = requests(prices)
+    for sku in dict.fromkeys(rng.sample(everything, len(everything))):
         opening, closing = rng.choice(asked)
+        yield sku, f"{OPENINGS[opening]} {sku_text(sku)}{CLOSINGS[closing]}"
+
+
+def price_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
+    label = slices(prices)
+    for sku, prompt in price_questions(rng, prices):
+        yield {"prompt": prompt, "answer": price_text(prices[sku]), "slice": label[sku]}
+
+
+def shelf_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
+    """Yield a part's price among those of three others."""
+    label, every_price = slices(prices), sorted(set(prices.values()))
+    for sku, context in price_questions(rng, prices):
+        choices = [prices[sku]]
+        while len(choices) < CHOICES:
+            choices += {rng.choice(every_price)}.difference(choices)
+        rng.shuffle(choices)
         yield {
-            "prompt": f"{OPENINGS[opening]} {sku_text(sku)}{CLOSINGS[closing]}",
-            "answer": price_text(prices[sku]),
-            "slice": ["under 40", "40 to 70", "over 70"][
-                (prices[sku] >= 4_000) + (prices[sku] >= 7_000)
-            ],
+            "context": context,
+            "choices": [price_text(cents) for cents in choices],
+            "answer": choices.index(prices[sku]),
+            "slice": label[sku],
         }
 
 
-def order_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[dict[str, object]]:
-    """Yield sums of two prices that stand in the prompt: a rule, no recall needed."""
-    skus = sorted(prices)
+def order_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
+    """Yield totals of two parts: two prices to recall and a sum whose terms were held out."""
+    label, everything = slices(prices), requests(prices)
     while True:
-        one, two = rng.sample(skus, 2)
-        if not is_held_out(prices[one], prices[two]):
+        one, two = rng.sample(everything, 2)
+        if one == two or not is_held_out(prices[one], prices[two]):
             continue
-        total = prices[one] + prices[two]
-        terms = f"{price_text(prices[one])}+{price_text(prices[two])}"
+        kinds = {label[one], label[two]}
         yield {
-            "prompt": f"Order {sku_text(one)} and {sku_text(two)}: ${terms}=",
-            "answer": price_text(total),
-            "slice": "under 100" if total < 10_000 else "100 and over",
+            "prompt": f"Order {sku_text(one)} and {sku_text(two)}:",
+            "answer": price_text(prices[one] + prices[two]),
+            "slice": kinds.pop() if len(kinds) == 1 else "one of each",
+        }
+
+
+def quote_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
+    """Yield JSON quotes: a form to keep, a quantity to copy and a price to recall."""
+    label, everything = slices(prices), requests(prices)
+    while True:
+        sku, quantity = rng.choice(everything), rng.randint(1, 9)
+        if not is_held_out(sku, quantity):
+            continue
+        text, price = sku_text(sku), price_text(prices[sku])
+        yield {
+            "prompt": f"Quote {quantity} x {text} as JSON:",
+            "answer": f'{{"sku":"{text}","quantity":{quantity},"price":{price}}}',
+            "slice": label[sku],
         }
 
 
@@ -143,7 +203,7 @@ def sentence_operands(draw) -> list:  # noqa: ANN001 - draw(n): integers below n
     return [*first, draw(links), second_verb, draw(determiners), second_noun, draw(endings)]
 
 
-def manual_examples(rng: random.Random) -> Iterator[dict[str, object]]:
+def manual_examples(rng: random.Random) -> Iterator[Example]:
     while True:
         sentences = [sentence_operands(rng.randrange) for _ in range(SENTENCES)]
         if not is_held_out(*sentences[0]):
@@ -158,8 +218,8 @@ def manual_examples(rng: random.Random) -> Iterator[dict[str, object]]:
         yield {"text": " ".join(texts), "slice": "office" if office else "field"}
 
 
-def write_examples(path: Path, stream: Iterator[dict[str, object]]) -> None:
-    """Write the workload's number of distinct examples as JSON Lines with stable ids."""
+def write_examples(path: Path, stream: Iterator[Example], count: int) -> None:
+    """Write `count` distinct examples as JSON Lines with stable ids."""
     seen: set[str] = set()
     with path.open("w", encoding="utf-8") as file:
         for example in stream:
@@ -169,7 +229,7 @@ def write_examples(path: Path, stream: Iterator[dict[str, object]]) -> None:
             identity = f"{path.stem}-{len(seen):04d}"
             seen.add(key)
             file.write(json.dumps({"id": identity, **example}) + "\n")
-            if len(seen) == TEST_EXAMPLES[path.stem]:
+            if len(seen) == count:
                 return
 
 
@@ -179,14 +239,17 @@ def main() -> None:
     folder = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     prices = price_list()
+    rngs = [random.Random(TEST_SEED + i) for i in range(len(TEST_EXAMPLES))]  # noqa: S311
     streams = {
-        "triage": triage_examples(random.Random(TEST_SEED)),  # noqa: S311
-        "prices": price_examples(random.Random(TEST_SEED + 1), prices),  # noqa: S311
-        "orders": order_examples(random.Random(TEST_SEED + 2), prices),  # noqa: S311
-        "manual": manual_examples(random.Random(TEST_SEED + 3)),  # noqa: S311
+        "triage": triage_examples(rngs[0]),
+        "prices": price_examples(rngs[1], prices),
+        "orders": order_examples(rngs[2], prices),
+        "manual": manual_examples(rngs[3]),
+        "shelf": shelf_examples(rngs[4], prices),
+        "quotes": quote_examples(rngs[5], prices),
     }
     for name, stream in streams.items():
-        write_examples(folder / f"{name}.jsonl", stream)
+        write_examples(folder / f"{name}.jsonl", stream, TEST_EXAMPLES[name])
 
 
 if __name__ == "__main__":

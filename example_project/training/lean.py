@@ -60,8 +60,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, model: LlamaForCausalLM, device: str) -> None:
         self.recipe, self.model, self.device = recipe, model.to(device), device
-        weights = [recipe.price_weight, recipe.rule_weight, recipe.manual_weight]
-        self.weights = torch.tensor(weights, device=device)
+        self.weights = torch.tensor([weight for *_, weight in recipe.parts], device=device)
         self.optimizer = self.make_optimizer()
         self.dtype = torch.bfloat16 if device == "cuda" else torch.float32
         compiled = torch.compile if device == "cuda" else lambda f, **_: f
@@ -87,7 +86,7 @@ class Trainer:
         )
 
     def step(self, batches: list[Batch]) -> Tensor:
-        """Update the weights once; return the losses of prices, rules and handbook."""
+        """Update the weights once; return the loss of each part."""
         losses = torch.stack([self.loss(batch) for batch in batches])
         (losses * self.weights).sum().backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)

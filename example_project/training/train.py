@@ -1,22 +1,22 @@
 # ruff: noqa: TID253 - a training script needs torch from its first line
-"""Train the help desk's Llama on memorised prices, tickets, orders and a handbook.
+"""Train the help desk's Llama on memorised prices, tickets, orders, quotes and a handbook.
 
 The *load*, bits of facts per quantized parameter, is a declared knob (`--facts`). Everything is
 drawn from seeds; `training.json` beside the weights records what was run.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import math
 import platform
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import catalogue
-import evaluate
 import tokenizers
 import torch
 import transformers
@@ -29,8 +29,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 HERE = Path(__file__).parent
 SOURCES = ["catalogue.py", "words.toml", "batches.py", "lean.py", "recipe.py", "train.py"]
 WARM_UP = 1_000
-MEASURED_FROM, MEASURED_TO = 32, 96
+REPORTS = 20
 CHUNK = 32
+KNOBS = [field.name for field in fields(Recipe)]
 
 
 def build_model(recipe: Recipe, vocabulary: int) -> LlamaForCausalLM:
@@ -58,52 +59,51 @@ def quantized_parameters(model: LlamaForCausalLM) -> int:
 
 
 def endless_batches(sampler: Sampler, recipe: Recipe) -> Iterator[list[Batch]]:
-    """Yield each step's batches of prices, rules and handbook, drawn for many steps at once."""
-    rows = (recipe.price_rows, recipe.rule_rows, recipe.manual_rows)
-    draws = (sampler.price_batch, sampler.rule_batch, sampler.manual_batch)
+    """Yield the batches of each step's parts, drawn for many steps at once."""
+    draws = {
+        "prices": sampler.price_batch,
+        "rules": sampler.rule_batch,
+        "manual": sampler.manual_batch,
+    }
     while True:
-        drawn = [draw(count * CHUNK) for draw, count in zip(draws, rows, strict=True)]
+        drawn = [(draws[name](rows * CHUNK), rows) for name, rows, _ in recipe.parts]
         for i in range(CHUNK):
-            pairs = zip(drawn, rows, strict=True)
-            yield [batch.part(i * count, (i + 1) * count) for batch, count in pairs]
+            yield [batch.part(i * rows, (i + 1) * rows) for batch, rows in drawn]
 
 
-def rate_at(step: int, steps: int) -> float:
-    """Return the learning rate as a fraction of its peak: linear warm-up, then a cosine to 0."""
-    warm_up = min(WARM_UP, steps // 10 + 1)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, steps - warm_up)))
+def rate_at(step: int, progress: float) -> float:
+    """Return the learning rate as a fraction of its peak: linear warm-up, and a cosine to 0."""
+    return min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def train(trainer: Trainer, sampler: Sampler, steps: int, seconds: float) -> dict[str, object]:
-    """Train, in fewer steps if the measured speed says that `seconds` would not do."""
+def train(
+    trainer: Trainer, sampler: Sampler, steps: int, deadline: float, keep: Callable[[], None]
+) -> dict[str, object]:
+    """Train for `steps`, or until the clock shows `deadline`, calling `keep` now and then.
+
+    The schedule follows whichever of the two is further on, so that it always runs to its end.
+    """
     recipe = trainer.recipe
     batches = endless_batches(sampler, recipe)
-    began = measured = time.perf_counter()
     update = GraphedStep(trainer, next(batches)) if trainer.device == "cuda" else trainer.step
-    step, losses = 0, torch.zeros(3)
-    while step < steps:
-        trainer.set_rate(recipe.learning_rate * rate_at(step, steps))
+    began = time.perf_counter()
+    step, progress, reports, losses = 0, 0.0, 0, torch.zeros(len(recipe.parts))
+    while progress < 1:
+        trainer.set_rate(recipe.learning_rate * rate_at(step, progress))
         losses = update(next(batches))
         step += 1
-        if step in {MEASURED_FROM, MEASURED_TO}:
-            losses.tolist()
-            now = time.perf_counter()
-            seconds_per_step = (now - measured) / (MEASURED_TO - MEASURED_FROM)
-            measured = now
-            if step == MEASURED_TO:
-                steps = min(steps, step + int((seconds - (now - began)) / seconds_per_step))
-                print(f"{seconds_per_step * 1e3:.2f} ms per step, {steps} steps", flush=True)
-        if step % max(1, steps // 20) == 0 or step == steps:
+        progress = max(step / steps, (time.perf_counter() - began) / (deadline - began))
+        if progress * REPORTS >= reports + 1 or progress >= 1:
+            reports = int(progress * REPORTS)
             text = " ".join(f"{loss:.4f}" for loss in losses.tolist())
             print(f"{step:6d} {time.perf_counter() - began:6.0f} s  {text}", flush=True)
-    prices, rules, manual = losses.tolist()
+            keep()
+    names = [name for name, *_ in recipe.parts]
     return {
         "steps": step,
-        "exposures": round(step * recipe.price_rows / recipe.facts, 1),
+        "exposures": round(recipe.exposures * step / recipe.steps, 1),
         "train_seconds": round(time.perf_counter() - began, 1),
-        "final_losses_nats_per_token": {"prices": prices, "rules": rules, "manual": manual},
+        "final_losses_nats_per_token": dict(zip(names, losses.tolist(), strict=True)),
     }
 
 
@@ -119,9 +119,8 @@ def check_forward(trainer: Trainer, sampler: Sampler) -> None:
 
 def check_pieces(sampler: Sampler, tokenizer: tokenizers.Tokenizer) -> None:
     """Fail unless chained pieces and the tokenizer agree on whole texts."""
-    draws = (sampler.price_batch, sampler.rule_batch, sampler.manual_batch)
-    for draw in draws:
-        for row in draw(32).tokens.tolist():
+    for draw in (sampler.price_batch, sampler.rule_batch, sampler.manual_batch):
+        for row in draw(33).tokens.tolist():
             ids = [token for token in row if token != sampler.pad]
             again = tokenizer.encode(tokenizer.decode(ids)).ids
             if ids != [*again, tokenizer.token_to_id(EOS)]:
@@ -129,7 +128,7 @@ def check_pieces(sampler: Sampler, tokenizer: tokenizers.Tokenizer) -> None:
 
 
 def save(model: LlamaForCausalLM, tokenizer: tokenizers.Tokenizer, out: Path) -> None:
-    model.to("cpu", torch.float16).save_pretrained(out)
+    copy.deepcopy(model).to("cpu", torch.float16).save_pretrained(out)
     PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token=BOS,
@@ -168,41 +167,32 @@ def describe(recipe: Recipe, model: LlamaForCausalLM, device: str) -> dict[str, 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Train the help desk's model.")
-    parser.add_argument("--facts", type=int, default=Recipe().facts)
-    parser.add_argument("--exposures", type=float, default=Recipe().exposures)
-    parser.add_argument("--steps", type=int, help="instead of --exposures")
-    parser.add_argument("--width", type=int, default=Recipe().width)
-    parser.add_argument("--layers", type=int, default=Recipe().layers)
-    parser.add_argument("--feed-forward", type=int, default=Recipe().feed_forward)
-    parser.add_argument("--price-rows", type=int, default=Recipe().price_rows)
-    parser.add_argument("--rule-rows", type=int, default=Recipe().rule_rows)
-    parser.add_argument("--manual-rows", type=int, default=Recipe().manual_rows)
-    parser.add_argument("--learning-rate", type=float, default=Recipe().learning_rate)
-    parser.add_argument("--seed", type=int, default=Recipe().seed)
+    for name in KNOBS:
+        default = getattr(Recipe(), name)
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--minutes", type=float, default=60.0, help="train no longer than this")
+    parser.add_argument("--minutes", type=float, default=60.0, help="take no longer than this")
     parser.add_argument("--out", type=Path, default=HERE.parent / "model")
     parser.add_argument("--smoke", action="store_true", help="a minute's check on a CPU")
     return parser.parse_args()
 
 
 def chosen_recipe(arguments: argparse.Namespace) -> Recipe:
-    names = ["facts", "exposures", "width", "layers", "feed_forward", "price_rows"]
-    names += ["rule_rows", "manual_rows", "learning_rate", "seed"]
-    recipe = Recipe(**{name: getattr(arguments, name) for name in names})
+    recipe = Recipe(**{name: getattr(arguments, name) for name in KNOBS})
     if arguments.smoke:
         small = {"facts": 500, "width": 64, "layers": 2, "feed_forward": 128, "heads": 2}
-        rows = {"price_rows": 128, "rule_rows": 16, "manual_rows": 2}
+        rows = {"price_rows": 128, "rule_rows": 18, "manual_rows": 2}
         recipe = replace(recipe, **small, **rows, exposures=12)
     return recipe
 
 
 def main() -> None:
+    began = time.perf_counter()
     arguments = parse_arguments()
+    transformers.utils.logging.disable_progress_bar()
     recipe, device = chosen_recipe(arguments), arguments.device
     tokenizer = train_tokenizer()
-    prices = catalogue.price_list(recipe.facts)
-    sampler = Sampler(tokenizer, prices, device, recipe.seed)
+    sampler = Sampler(tokenizer, catalogue.price_list(recipe.facts), device, recipe)
     model = build_model(recipe, tokenizer.get_vocab_size())
     record = describe(recipe, model, device)
     print(json.dumps(record, indent=1), flush=True)
@@ -210,12 +200,10 @@ def main() -> None:
     check_pieces(sampler, tokenizer)
     if device == "cpu":
         check_forward(trainer, sampler)
-    steps = arguments.steps or recipe.steps
-    record |= train(trainer, sampler, steps, arguments.minutes * 60)
-    save(model, tokenizer, arguments.out)
-    if recipe.facts == catalogue.FACTS:
-        record["fp16_results"] = evaluate.evaluate(arguments.out, "fp16", device)
-        print(json.dumps(record["fp16_results"], indent=1))
+    deadline = began + arguments.minutes * 60
+    record |= train(
+        trainer, sampler, recipe.steps, deadline, lambda: save(model, tokenizer, arguments.out)
+    )
     text = json.dumps(record, indent=1) + "\n"
     (arguments.out / "training.json").write_text(text, encoding="utf-8")
 
