@@ -16,10 +16,23 @@ from torch import Tensor
 BOS, EOS, PAD = "<s>", "</s>", "<pad>"
 IGNORED = -100
 VOCABULARY = 1_536
-RULE_LENGTH, RULE_ANSWERS = 40, 28
+RULE_LENGTH, RULE_ANSWERS = 52, 42
 BOUNDARIES = r"\d| ?[A-Za-z]+| ?[^\sA-Za-z\d]+|\s+"
 DIGITS = [str(digit) for digit in range(10)]
-FRAMES = ["Ticket: the", " in", ". Queue:", "Order", " and", ":", " $", " total $", ".", " "]
+FRAMES = [
+    "Ticket: the",
+    " in",
+    ". Queue:",
+    "Order",
+    " and",
+    ":",
+    " $",
+    " total: $",
+    "+",
+    "=",
+    ".",
+    " ",
+]
 QUOTE_FRAMES = ["Quote", " x", " as JSON:", ' {"sku":"', '","quantity":', ',"price":', "}"]
 FIRST_CODES = [" " + code for code in catalogue.CODES]
 
@@ -215,7 +228,7 @@ class Sampler:
         return self.assemble(prompt, answer, length=RULE_LENGTH, answers=RULE_ANSWERS)
 
     def order_batch(self, rows: int) -> Batch:
-        """Return orders: each part is named again and its price recalled before the total."""
+        """Return orders: each part is named again, its price recalled, and then the sum written."""
         one, two = self.any_facts(rows), self.any_facts(rows)
         for _ in range(4):
             held_out = catalogue.is_held_out(self.cents[one], self.cents[two])
@@ -223,11 +236,12 @@ class Sampler:
         held_out = catalogue.is_held_out(self.cents[one], self.cents[two])
         first, second = self.cents[one], self.cents[two]
         names = self.sku(self.skus[one]), self.sku(self.skus[two])
-        dollar = self.fixed(" $", rows)
+        prices, total = (self.amount(first), self.amount(second)), self.amount(first + second)
+        dollar, plus, equals = (self.fixed(frame, rows) for frame in (" $", "+", "="))
         prompt = [self.fixed(BOS, rows), self.fixed("Order", rows), *names[0]]
         prompt += [self.fixed(" and", rows), *names[1], self.fixed(":", rows)]
-        answer = [*names[0], dollar, *self.amount(first), *names[1], dollar, *self.amount(second)]
-        answer += [self.fixed(" total $", rows), *self.amount(first + second)]
+        answer = [*names[0], dollar, *prices[0], *names[1], dollar, *prices[1]]
+        answer += [self.fixed(" total: $", rows), *prices[0], plus, *prices[1], equals, *total]
         answer += [self.fixed(EOS, rows)]
         batch = self.assemble(prompt, answer, length=RULE_LENGTH, answers=RULE_ANSWERS)
         batch.labels[held_out] = IGNORED

@@ -16,7 +16,10 @@ from pathlib import Path
 
 CATALOGUE_SEED = 20_260
 TEST_SEED = 4_711
+LISTED = 75_000
+"""Parts that were ever in the catalogue."""
 FACTS = 56_000
+"""Parts that still are: the first ones listed."""
 BESTSELLERS = 10
 """One part in so many is a bestseller."""
 DEMAND = 4
@@ -91,8 +94,8 @@ def price_text(cents: int) -> str:
 def price_list(facts: int = FACTS) -> dict[int, int]:
     """Return SKU -> price in cents, uniform and independent: log2(9000) bits each."""
     rng = random.Random(CATALOGUE_SEED)  # noqa: S311 - a reproducible catalogue, not a secret
-    skus = rng.sample(range(SKUS), facts)
-    return {sku: rng.randint(LOWEST_CENTS, HIGHEST_CENTS) for sku in skus}
+    skus = rng.sample(range(SKUS), LISTED)
+    return {sku: rng.randint(LOWEST_CENTS, HIGHEST_CENTS) for sku in skus[:facts]}
 
 
 def bestsellers(prices: dict[int, int]) -> list[int]:

@@ -19,12 +19,12 @@ class Recipe:
     heads: int = 4
     feed_forward: int = 256
     price_rows: int = 1_024
-    rule_rows: int = 288
+    rule_rows: int = 240
     manual_rows: int = 32
-    price_weight: float = 0.6
-    rule_weight: float = 0.3
+    price_weight: float = 0.5
+    rule_weight: float = 0.4
     manual_weight: float = 0.1
-    learning_rate: float = 6e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     seed: int = 1
 

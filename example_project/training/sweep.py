@@ -27,6 +27,7 @@ RECIPE = {
     "rule-rows": 0,
     "manual-rows": 0,
     "learning-rate": 8e-3,
+    "exposures": 800,
 }
 """What differs from the example's own recipe: a smaller model that learns prices only."""
 

@@ -29,7 +29,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 HERE = Path(__file__).parent
 SOURCES = ["catalogue.py", "words.toml", "batches.py", "lean.py", "recipe.py", "train.py"]
 WARM_UP = 1_000
-REPORTS = 20
+REPORTS = 10
 CHUNK = 32
 KNOBS = [field.name for field in fields(Recipe)]
 
@@ -52,6 +52,20 @@ def build_model(recipe: Recipe, vocabulary: int) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
+def start_from(model: LlamaForCausalLM, tokenizer: tokenizers.Tokenizer, folder: Path) -> None:
+    """Copy the weights in `folder` into `model`, embeddings by the text of their token."""
+    old = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    ids = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    pairs = [(new, ids[token]) for token, new in tokenizer.get_vocab().items() if token in ids]
+    weights = old.state_dict()
+    embedding = model.model.embed_tokens.weight.detach().clone()
+    new, known = torch.tensor(pairs).unbind(1)
+    embedding[new] = weights["model.embed_tokens.weight"][known]
+    weights["model.embed_tokens.weight"] = weights["lm_head.weight"] = embedding
+    model.load_state_dict(weights)
+    print(f"{len(pairs)} of {len(embedding)} tokens start with known embeddings", flush=True)
+
+
 def quantized_parameters(model: LlamaForCausalLM) -> int:
     """Return how many parameters a quantizer rounds: linear layers, not embeddings or head."""
     linear = [m for m in model.model.layers.modules() if isinstance(m, torch.nn.Linear)]
@@ -71,9 +85,10 @@ def endless_batches(sampler: Sampler, recipe: Recipe) -> Iterator[list[Batch]]:
             yield [batch.part(i * rows, (i + 1) * rows) for batch, rows in drawn]
 
 
-def rate_at(step: int, progress: float) -> float:
+def rate_at(step: int, steps: int, progress: float) -> float:
     """Return the learning rate as a fraction of its peak: linear warm-up, and a cosine to 0."""
-    return min((step + 1) / WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)))
+    warm_up = min(WARM_UP, steps // 10 + 1)
+    return min((step + 1) / warm_up, 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def train(
@@ -89,7 +104,7 @@ def train(
     began = time.perf_counter()
     step, progress, reports, losses = 0, 0.0, 0, torch.zeros(len(recipe.parts))
     while progress < 1:
-        trainer.set_rate(recipe.learning_rate * rate_at(step, progress))
+        trainer.set_rate(recipe.learning_rate * rate_at(step, steps, progress))
         losses = update(next(batches))
         step += 1
         progress = max(step / steps, (time.perf_counter() - began) / (deadline - began))
@@ -170,6 +185,7 @@ def parse_arguments() -> argparse.Namespace:
     for name in KNOBS:
         default = getattr(Recipe(), name)
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    parser.add_argument("--start", type=Path, help="a model folder to go on from")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--minutes", type=float, default=60.0, help="take no longer than this")
     parser.add_argument("--out", type=Path, default=HERE.parent / "model")
@@ -195,6 +211,10 @@ def main() -> None:
     sampler = Sampler(tokenizer, catalogue.price_list(recipe.facts), device, recipe)
     model = build_model(recipe, tokenizer.get_vocab_size())
     record = describe(recipe, model, device)
+    if arguments.start:
+        start_from(model, tokenizer, arguments.start)
+        earlier = (arguments.start / "training.json").read_text(encoding="utf-8")
+        record["start"] = json.loads(earlier)
     print(json.dumps(record, indent=1), flush=True)
     trainer = Trainer(recipe, model, device)
     check_pieces(sampler, tokenizer)
