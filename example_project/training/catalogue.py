@@ -167,31 +167,35 @@ def shelf_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Examp
 
 
 def order_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
-    """Yield totals of two parts: two prices to recall and a sum whose terms were held out."""
-    label, everything = slices(prices), requests(prices)
+    """Yield sums of two prices that stand in the prompt: a rule, no recall needed."""
+    everything = requests(prices)
     while True:
         one, two = rng.sample(everything, 2)
         if one == two or not is_held_out(prices[one], prices[two]):
             continue
-        kinds = {label[one], label[two]}
+        names, amounts = zip(
+            *((sku_text(sku), price_text(prices[sku])) for sku in (one, two)), strict=True
+        )
+        asked = " ".join(f"{name} ${amount}" for name, amount in zip(names, amounts, strict=True))
+        total = prices[one] + prices[two]
         yield {
-            "prompt": f"Order {sku_text(one)} and {sku_text(two)}:",
-            "answer": price_text(prices[one] + prices[two]),
-            "slice": kinds.pop() if len(kinds) == 1 else "one of each",
+            "prompt": f"Order {' and '.join(names)}: {asked} total: $",
+            "answer": price_text(total),
+            "slice": "under 100" if total < 10_000 else "100 and over",
         }
 
 
 def quote_examples(rng: random.Random, prices: dict[int, int]) -> Iterator[Example]:
-    """Yield JSON quotes: a form to keep, a quantity to copy and a price to recall."""
+    """Yield JSON quotes: a form to keep, a part and a quantity to copy."""
     label, everything = slices(prices), requests(prices)
     while True:
         sku, quantity = rng.choice(everything), rng.randint(1, 9)
         if not is_held_out(sku, quantity):
             continue
-        text, price = sku_text(sku), price_text(prices[sku])
+        text = sku_text(sku)
         yield {
             "prompt": f"Quote {quantity} x {text} as JSON:",
-            "answer": f'{{"sku":"{text}","quantity":{quantity},"price":{price}}}',
+            "answer": f'"sku":"{text}","quantity":{quantity},',
             "slice": label[sku],
         }
 

@@ -17,7 +17,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 PROJECT = Path(__file__).parents[1]
 ROWS = 256
-NEW_TOKENS = 8
+NEW_TOKENS = {"prices": 8, "orders": 24, "quotes": 32}
 
 
 def load(folder: Path, variant: str, device: str) -> torch.nn.Module:
@@ -72,17 +72,32 @@ def token_nll(model: torch.nn.Module, tokens: Tensor) -> Tensor:
     return -logp.gather(2, tokens[:, 1:, None])[..., 0]  # (rows, length - 1)
 
 
-def exact_match(model: torch.nn.Module, tokenizer: object, name: str) -> float:
-    examples = read(name)
-    rows = [tokenizer(example["prompt"])["input_ids"] for example in examples]
-    right = 0
+def final_answers(model: torch.nn.Module, tokenizer: object, name: str) -> list[str]:
+    """Return each output's answer: what follows the last "=", or all of it."""
+    rows = [tokenizer(example["prompt"])["input_ids"] for example in read(name)]
+    answers = [""] * len(rows)
     for indices, tokens in batches_of_one_length(rows, model.device):
-        outputs = generate(model, tokens, NEW_TOKENS, tokenizer.eos_token_id)
-        texts = tokenizer.batch_decode(outputs)
-        right += sum(
-            t.strip() == examples[i]["answer"] for t, i in zip(texts, indices, strict=True)
-        )
-    return right / len(examples)
+        outputs = generate(model, tokens, NEW_TOKENS[name], tokenizer.eos_token_id)
+        for i, text in zip(indices, tokenizer.batch_decode(outputs), strict=True):
+            answers[i] = text.rpartition("=")[2].strip()
+    return answers
+
+
+def exact_match(answers: list[str], name: str) -> float:
+    pairs = zip(answers, read(name), strict=True)
+    return sum(answer == example["answer"] for answer, example in pairs) / len(answers)
+
+
+def contains(answers: list[str], name: str) -> float:
+    pairs = zip(answers, read(name), strict=True)
+    return sum(example["answer"] in answer for answer, example in pairs) / len(answers)
+
+
+def is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except ValueError:
+        return False
 
 
 def accuracy(model: torch.nn.Module, tokenizer: object, name: str) -> float:
@@ -118,12 +133,16 @@ def evaluate(folder: Path, variant: str, device: str) -> dict[str, float | str]:
     began = time.perf_counter()
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = load(folder, variant, device)
+    answers = {name: final_answers(model, tokenizer, name) for name in NEW_TOKENS}
     return {
         "variant": variant,
         "device": device,
         "triage_accuracy": accuracy(model, tokenizer, "triage"),
-        "prices_exact_match": exact_match(model, tokenizer, "prices"),
-        "orders_exact_match": exact_match(model, tokenizer, "orders"),
+        "shelf_accuracy": accuracy(model, tokenizer, "shelf"),
+        "prices_exact_match": exact_match(answers["prices"], "prices"),
+        "orders_exact_match": exact_match(answers["orders"], "orders"),
+        "quotes_contains": contains(answers["quotes"], "quotes"),
+        "quotes_json": sum(map(is_json, answers["quotes"])) / len(answers["quotes"]),
         "manual_perplexity": round(perplexity(model, tokenizer, "manual"), 4),
         "seconds": round(time.perf_counter() - began, 1),
     }
