@@ -22,7 +22,8 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").r
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
 TABLE_ROW = re.compile(
-    r"^ (?P<workload>\w+) +(?P<variant>int\d \([\w.]+\)) +(?P<metric>(?:reference )?\w+) .*\] +"
+    r"^ (?P<workload>\w+(?:\[\w+\])?) +(?P<variant>int\d \([\w.]+\)) +"
+    r"(?P<metric>(?:reference )?\w+(?: flips)?) .*\] +"
     r"(?P<budget>[<>]= \S+(?: %| pp)?) +(?P<n>[\d,]+) +(?P<verdict>[A-Z]+)",
     re.MULTILINE,
 )
@@ -58,7 +59,7 @@ def run(tmp_path_factory):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:randomly",
          "--color=no", "--quant-device=cpu", f"--quant-json={path}"],
-        cwd=ROOT / "example_project", env=os.environ | {"COLUMNS": "126"},
+        cwd=ROOT / "example_project", env=os.environ | {"COLUMNS": "140"},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1, done.stdout + done.stderr
@@ -69,32 +70,41 @@ def test_the_summary_in_the_readme_is_what_a_run_prints(run):
     _, printed = run
     kept = [match.groupdict() for match in TABLE_ROW.finditer(README)]
 
-    assert len(kept) == 14
+    assert len(kept) == 20
     assert kept == [match.groupdict() for match in TABLE_ROW.finditer(printed)]
-    last = "quantcheck: 14 budgets decided: 11 pass, 3 fail, 0 inconclusive"
+    last = "quantcheck: 22 budgets decided: 14 pass, 7 fail, 1 inconclusive"
     assert last in README
     assert last in printed
 
 
 def test_estimates_of_a_run_lie_in_the_intervals_of_the_readme(run):
     _, printed = run
-    kept = [tuple(map(float, found)) for found in ESTIMATE.findall(README)][:14]
+    kept = [tuple(map(float, found)) for found in ESTIMATE.findall(README)][:20]
     now = [
         tuple(map(float, found))
         for found in ESTIMATE.findall(printed[printed.index(" workload ") :])
     ]
 
-    assert len(kept) == 14
+    assert len(kept) == 20
     assert all(low <= value <= high for (value, *_), (_, low, high) in zip(now, kept, strict=False))
 
 
-def test_the_example_breaks_recall_and_nothing_easy(run):
+def test_the_example_breaks_recall_and_not_perplexity(run):
     record, _ = run
     outcomes = {(c["workload"], c["variant"], c["keyword"]): c["outcome"] for c in record["checks"]}
 
-    assert outcomes["triage", "int4", "max_accuracy_drop"] == "pass"
+    assert outcomes["triage", "int8", "max_accuracy_drop"] == "pass"
     assert outcomes["manual", "int4", "max_perplexity_ratio"] == "pass"
     assert outcomes["prices", "int4", "max_exact_match_drop"] == "fail"
+
+
+def test_the_example_says_what_was_fixed_beforehand(run):
+    _, printed = run
+    recorded = json.loads((ROOT / "example_project/model/fixed.json").read_text(encoding="utf-8"))
+
+    for part, digest in recorded.items():
+        assert f"{part} {digest[:8]}" in printed
+    assert "as fixed before the first quantized run" in printed
 
 
 def test_every_setting_is_in_the_reference():
