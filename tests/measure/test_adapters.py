@@ -17,7 +17,7 @@ from pytest_quantcheck.core.variant import AS_STORED, Variant, builtin_variant
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.pool import Pool
-from pytest_quantcheck.measure.protocols import ScoreRequest
+from pytest_quantcheck.measure.protocols import ModelSource, ScoreRequest
 
 pytest.importorskip("peft", reason="builds the adapters")
 
@@ -127,6 +127,37 @@ def test_a_quantized_checkpoint_takes_an_adapter_but_none_merged(
     assert largest_difference(load(variant, adapter), load("int8", adapter)) == 0
     with pytest.raises(UsageError, match="quantized already, so that no adapter can be merged"):
         load(variant, adapter, merges_adapter=True)
+
+
+def test_a_classifier_takes_an_adapter_with_a_head_of_its_own(specs, tmp_path):
+    import peft
+    import transformers
+
+    config = tiny_models.make_config("llama")
+    config.num_labels = 3
+    with torch.random.fork_rng(), undisturbed():
+        model = transformers.AutoModelForSequenceClassification.from_config(config).half()
+        folder = tiny_models.save(tmp_path / "base", model)
+        lora = peft.LoraConfig(r=RANK, target_modules=["q_proj"], task_type="SEQ_CLS")
+        wrapped = peft.get_peft_model(model, lora)
+        with torch.no_grad():
+            for name, tensor in wrapped.named_parameters():
+                if "lora_" in name or "modules_to_save" in name:
+                    tensor.normal_(std=0.2)
+        wrapped.save_pretrained(tmp_path / "tone")
+    plain = ModelSource(model=str(folder), device="cpu")
+    adapted = replace(plain, adapter=str(tmp_path / "tone"))
+
+    logits = []
+    for source in (plain, adapted, replace(adapted, merges_adapter=True)):
+        pool = Pool(specs, source, 0.9)
+        with torch.no_grad():
+            loaded = pool.get(builtin_variant("fp32"))
+            logits.append(loaded.model(torch.tensor([[1, 20, 30]])).logits)
+        pool.close()
+
+    assert (logits[1] - logits[2]).abs().max() < 1e-5
+    assert (logits[0] - logits[1]).abs().max() > 0.1
 
 
 def spoilt(kind, tmp_path):

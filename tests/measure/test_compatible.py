@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -62,3 +63,20 @@ def test_a_release_with_another_tokenizer_is_refused(pool, checkpoint, tmp_path,
 
     with pytest.raises(UsageError, match=f"differs from the model's in {what}"):
         pool.get(release)
+
+
+def test_code_that_comes_with_a_checkpoint_is_not_run(pool, checkpoint, tmp_path):
+    folder = Path(shutil.copytree(checkpoint("llama").model, tmp_path / "own"))
+    trace = tmp_path / "trace"
+    code = f"open({str(trace)!r}, 'w').close()\nclass OwnConfig: ...\n"
+    (folder / "own.py").write_text(code, encoding="utf-8")
+    settings = {
+        "model_type": "own",
+        "auto_map": {"AutoConfig": "own.OwnConfig"},
+        "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True},
+    }
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+
+    with pytest.raises(UsageError, match="its configuration could not be loaded"):
+        pool.get(as_stored(folder))
+    assert not trace.exists()
