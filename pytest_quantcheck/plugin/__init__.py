@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 _BUDGET = (
     "quant_budget(*variants, workload=None, slice=None, <limits>, gate=None, target=None, "
     "reason=None, waive_until=None): what quantization may cost; the test must request the "
-    "fixture `quant`. Example: "
-    "quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
+    "fixture `quant`. Example: quant_budget('int8', workload=triage, max_accuracy_drop=0.01)"
 )
 _MODEL = (
     "quant_model(model=None, *, revision=None, adapter=None, merge=False): the model under test"
@@ -53,25 +52,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--quant-…` and the ini settings `quant_…`."""
     group = parser.getgroup("quantcheck", "quality of quantized models")
     for name, text in OPTIONS.items():
-        setting = "quant_" + name.replace("-", "_")
-        group.addoption(f"--quant-{name}", dest=setting, default=None, metavar="VALUE", help=text)
+        key = _key(name)
+        group.addoption(f"--quant-{name}", dest=key, metavar="VALUE", help=text)
         if name == "variants":
-            parser.addini(setting, text, type="args", default=None)
+            parser.addini(key, text, type="args", default=None)
         else:
-            parser.addini(setting, text, type="string", default=None)
+            parser.addini(key, text, type="string", default=None)
     for name, text in FLAGS.items():
-        setting = "quant_" + name.replace("-", "_")
-        group.addoption(
-            f"--quant-{name}", dest=setting, default=None, action="store_true", help=text
-        )
-        parser.addini(setting, text, type="bool", default=None)
-    group.addoption(
-        "--quant-json",
-        dest="quant_json",
-        default=None,
-        metavar="PATH",
-        help="write the run as JSON",
-    )
+        key = _key(name)
+        group.addoption(f"--quant-{name}", dest=key, default=None, action="store_true", help=text)
+        parser.addini(key, text, type="bool", default=None)
+    group.addoption("--quant-json", dest="quant_json", metavar="PATH", help="write the run as JSON")
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -114,6 +105,11 @@ def activate(config: pytest.Config) -> QuantcheckSession:
     return start(config)
 
 
+def _key(name: str) -> str:
+    """Return the ini key and the attribute of the option `--quant-NAME`."""
+    return "quant_" + name.replace("-", "_")
+
+
 def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
     marks = getattr(node, "own_markers", ())
     return any(mark.name in {"quant_budget", "quant_model"} for mark in marks)
@@ -121,8 +117,8 @@ def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
 
 def _has_settings(config: pytest.Config) -> bool:
     """Whether a setting of ours stands anywhere, known or not."""
-    names = ["quant_" + name.replace("-", "_") for name in (*OPTIONS, *FLAGS)]
-    if any(config.getoption(name) is not None for name in (*names, "quant_json")):
+    names = (*OPTIONS, *FLAGS, "json")
+    if any(config.getoption(_key(name)) is not None for name in names):
         return True
     files = {config.inipath, config.rootpath / "pyproject.toml"}
     texts = (file.read_bytes() for file in files if file is not None and file.is_file())
