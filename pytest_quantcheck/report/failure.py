@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, SliceRecord
 
 _NOTABLE_P = 0.01
+_NOTABLE_TIMES = 1.5
 
 
 def render_failure(
@@ -76,11 +77,16 @@ def _evidence(check: CheckRecord) -> list[str]:
             f"({count['both']} right and {count['neither']} wrong in both)"
         )
     if check.mcnemar_p is not None:
-        size += f", McNemar's p = {format_pvalue(check.mcnemar_p)}"
+        size += f", McNemar's {_equation(check.mcnemar_p)}"
     if check.p_fail is None:
         return [size, check.method]
-    pvalue = f"p = {format_pvalue(check.p_fail)} against {format_pvalue(check.alpha_fail)}"
+    pvalue = f"{_equation(check.p_fail)} against {format_pvalue(check.alpha_fail)}"
     return [size, f"{check.method}, {pvalue} for FAIL"]
+
+
+def _equation(pvalue: float) -> str:
+    shown = format_pvalue(pvalue)
+    return f"p {shown}" if shown.startswith("<") else f"p = {shown}"
 
 
 def _notable_slice(check: CheckRecord) -> list[str]:
@@ -95,7 +101,9 @@ def _notable_slice(check: CheckRecord) -> list[str]:
 
 
 def _is_notable(one: SliceRecord, check: CheckRecord) -> bool:
-    return one.p_concentrated * len(check.slices) <= _NOTABLE_P
+    """Whether the slice lost far more often than the whole, and not by chance."""
+    is_often = one.n_worse * check.n >= _NOTABLE_TIMES * check.n_worse * one.n
+    return is_often and one.p_concentrated * len(check.slices) <= _NOTABLE_P
 
 
 def _wrapped(facts: Sequence[str], layout: Layout) -> list[str]:

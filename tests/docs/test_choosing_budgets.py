@@ -6,14 +6,16 @@ import re
 from math import ceil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from pytest_quantcheck.core.parse import parse_limit
 from pytest_quantcheck.stats.power import needed_pairs
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "how-to" / "choosing-budgets.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def table(header):
@@ -67,6 +69,40 @@ def test_what_a_fixed_tolerance_detects_is_computed(n, drop, percent):
 
     assert 100 * red == pytest.approx(percent, rel=0.05)
     assert f"{percent} %" in PAGE
+    assert f"{percent} %" in README
+
+
+def counts(*, right, flips, drop, n=1000, runs=50_000):
+    """Return right answers of both, and losses and gains, in runs that answer in pairs."""
+    lost, gained = (flips + drop) / 2, (flips - drop) / 2
+    cells = [right - lost, lost, gained, 1 - right - gained]
+    both, losses, gains, _ = np.random.default_rng(0).multinomial(n, cells, size=runs).T
+    return both + losses, both + gains, losses, gains
+
+
+@pytest.mark.parametrize(("drop", "percent"), [(0.03, 86), (0.04, 56)])
+def test_what_a_rounded_recovery_lets_pass_is_computed(drop, percent):
+    reference, variant, _, _ = counts(right=0.755, flips=0.12, drop=drop)
+
+    passed = np.mean(np.round(variant / reference, 2) >= 0.95)
+
+    assert 100 * passed == pytest.approx(percent, abs=1)  # 50,000 runs: twice 0.2 points
+    assert f"{percent} %" in README
+
+
+def test_what_an_unpaired_test_sees_is_computed():
+    n = 1000
+    reference, variant, losses, gains = counts(right=0.75, flips=0.05, drop=0.02)
+    shares = reference / n, variant / n
+    error = np.sqrt(sum(share * (1 - share) / (n - 1) for share in shares))
+
+    unpaired = np.mean(2 * norm.sf(np.abs(shares[0] - shares[1]) / error) < 0.05)
+    mcnemar = np.mean(binom.sf(losses - 1, losses + gains, 0.5) <= 0.05)
+
+    assert 100 * unpaired == pytest.approx(0.5, abs=0.15)
+    assert 100 * mcnemar == pytest.approx(87, abs=1)
+    assert "0.5 % of the runs" in README
+    assert "87 %" in README
 
 
 def test_limits_in_markers_are_limits():

@@ -77,19 +77,25 @@ def test_an_inconclusive_text_says_how_many_more():
 
 
 @pytest.mark.parametrize(
-    ("pvalue", "shown"),
-    [(0.004, True), (0.006, False)],
+    ("pvalue", "n", "shown"),
+    [(0.004, 300, True), (0.006, 300, False), (0.004, 600, True), (0.004, 601, False)],
 )
-def test_a_slice_with_far_more_than_its_share_is_named(pvalue, shown):
+def test_a_slice_with_far_more_than_its_share_is_named(pvalue, n, shown):
     slices = [
-        SliceRecord(slice="over 100", n=300, n_worse=30, n_better=1, p_concentrated=pvalue),
+        SliceRecord(slice="over 100", n=n, n_worse=30, n_better=1, p_concentrated=pvalue),
         SliceRecord(slice="under 100", n=900, n_worse=10, n_better=2, p_concentrated=1.0),
     ]
 
     text = render_failure(replace(CHECK, slices=slices), ENVIRONMENT, reproduce="x")
 
-    line = "  30 of the 40 lost are in slice 'over 100', 300 of the 1,200 examples\n"
+    line = f"  30 of the 40 lost are in slice 'over 100', {n} of the 1,200 examples\n"
     assert (line in text) == shown
+
+
+def test_a_pvalue_too_small_to_print_is_a_bound():
+    text = render_failure(replace(CHECK, mcnemar_p=0.0), ENVIRONMENT, reproduce="x")
+
+    assert "McNemar's p <1e-300\n" in text
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

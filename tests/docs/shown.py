@@ -1,0 +1,131 @@
+"""Outputs that documents show: which command printed them, and what may differ.
+
+A block of output stands behind a comment that names its command and what is shown of it:
+
+    <!-- pytest tests/test_helpdesk.py: summary -->
+    <!-- pytest tests/test_helpdesk.py: failure test_prices[int4] -->
+
+`python tests/docs/refresh.py` runs the commands again and rewrites the blocks.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+BLOCK = re.compile(
+    r"<!-- (?P<command>pytest[^:\n]*(?:::[^:\n]*)*): (?P<part>[^\n]+?) -->\n"
+    r"```text\n(?P<text>.*?)```",
+    re.DOTALL,
+)
+FILE = re.compile(r"<!-- file: (?P<path>\S+) -->\n```\w+\n(?P<text>.*?)```", re.DOTALL)
+WAIVED_UNTIL = "2027-03-31"
+"""The date in the tutorial; a run puts one in its place that has not come."""
+ROW = re.compile(
+    r"^ (?P<workload>\S+) +(?P<variant>int\d[\w-]*(?: \([\w.]+\))?) +"
+    r"(?P<metric>(?:reference )?\w+(?: \w+)*?)  .*?"
+    r"(?P<estimate>-?[\d.]+)(?: %| pp)? \[(?P<low>-?[\d.]+), (?P<high>-?[\d.]+)\] +"
+    r"(?P<budget>[<>]= \S+(?: %| pp)?) +(?P<n>[\d,]+) +(?P<verdict>[A-Z]+)",
+    re.MULTILINE,
+)
+COUNTS = re.compile(r"^quantcheck: .*decided.*$", re.MULTILINE)
+_COLUMNS = "160"
+_PATIENCE_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A block of output in a document."""
+
+    page: Path
+    command: str
+    part: str
+    text: str
+
+
+def blocks(page: Path) -> list[Shown]:
+    """Return the blocks of output in a document."""
+    return [
+        Shown(page=page, command=found["command"], part=found["part"], text=found["text"])
+        for found in BLOCK.finditer(page.read_text(encoding="utf-8"))
+    ]
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    """Return the rows of a table of verdicts."""
+    return [found.groupdict() for found in ROW.finditer(text)]
+
+
+def part_of(output: str, part: str) -> str:
+    """Return what a document shows of an output."""
+    what, _, name = part.partition(" ")
+    if what == "summary":
+        start = re.search(r"^=+ quantcheck · .*$", output, re.MULTILINE).start()
+        return output[start : COUNTS.search(output, start).end()] + "\n"
+    if what == "failure":
+        start = re.search(rf"^_+ {re.escape(name)} _+$", output, re.MULTILINE).end() + 1
+        return output[start : output.index("\n", output.index("  reproduce:", start)) + 1]
+    raise ValueError(f"{part!r}: expected summary or failure NAME")
+
+
+def example(folder: Path, *, is_tutorial: bool) -> Path:
+    """Return a copy of the example project, with what the tutorial adds to it if asked for."""
+    project = folder / "example_project"
+    ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache")
+    shutil.copytree(ROOT / "example_project", project, ignore=ignored)
+    for found in FILE.finditer(TUTORIAL.read_text(encoding="utf-8")) if is_tutorial else ():
+        path = project / found["path"]
+        kept = path.read_text(encoding="utf-8") + "\n" if path.exists() else ""
+        text = found["text"].replace(WAIVED_UNTIL, _in_a_year())
+        path.write_text(kept + text, encoding="utf-8")
+    return project
+
+
+def _in_a_year() -> str:
+    return (dt.datetime.now(dt.UTC).date() + dt.timedelta(days=365)).isoformat()
+
+
+def run(command: str, folder: Path) -> str:
+    """Return what a command prints in a copy of the example project, on the CPU."""
+    first, *arguments = shlex.split(command)
+    assert first == "pytest", command
+    project = example(folder, is_tutorial="test_helpdesk" not in command)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments,
+         "-p", "no:cacheprovider", "-p", "no:randomly", "--color=no", "--quant-device=cpu"],
+        cwd=project, env=os.environ | {"COLUMNS": _COLUMNS, "PYTEST_ADDOPTS": ""},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    return done.stdout.replace(" --quant-device=cpu", "").replace(_in_a_year(), WAIVED_UNTIL)
+
+
+def once(folder: Path, command: str) -> str:
+    """Return what a command prints, run by the first of several processes that asks."""
+    kept = folder / f"{hashlib.sha256(command.encode()).hexdigest()[:16]}.json"
+    lock = kept.with_suffix(".lock")
+    try:
+        lock.mkdir(parents=True)
+    except FileExistsError:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not kept.exists():
+            assert time.monotonic() < deadline, f"{command} was never finished"
+            time.sleep(0.5)
+        return json.loads(kept.read_text(encoding="utf-8"))
+    output = run(command, lock)
+    partial = kept.with_suffix(".partial")
+    partial.write_text(json.dumps(output), encoding="utf-8")
+    partial.replace(kept)
+    return output
