@@ -137,6 +137,12 @@ def test_equal_scores_without_bounds_pass_by_rule_and_few_changes_are_open(make_
     assert (open_.outcome, open_.reason) == (Outcome.INCONCLUSIVE, Reason.FEW_NONZERO_DIFFERENCES)
 
 
+def test_no_number_of_examples_settles_what_lies_on_the_limit(make_counts, recovery):
+    found = recovery(0.5, *make_counts(100, 0, 200))
+
+    assert (found.outcome, found.needed_n) == (Outcome.INCONCLUSIVE, None)
+
+
 def test_nothing_to_keep_is_an_error(make_scores, recovery):
     wrong = make_scores([0.0] * 30)
     with pytest.raises(MeasurementError, match="the reference has accuracy 0 on these 30 examples"):

@@ -82,6 +82,7 @@ def test_a_large_sample_takes_the_score_test():
 def test_where_nothing_can_fail_the_chance_is_zero():
     few = PairedCounts(losses=0, gains=0, n=3)
     assert chance_for_pairs(few, limit=0.05, true=0.15, alpha=0.05) == 0
+    assert chance_for_pairs(few, limit=0.05, true=0.15, alpha=1e-12) == 0
     assert chance_for_share(4, limit=0.05, true=0.15, alpha=0.05, bound=UPPER) == 0
     assert chance_for_bets(30, limit=0.9, reach=1.0, true=1.0, alpha=1e-9) == 0
 
