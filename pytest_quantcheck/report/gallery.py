@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.record import CheckRecord, ExampleRecord
 
+_WITHOUT_ANSWERS = {"json_valid", "regex_match"}
+"""Metrics that judge an output by its form: the accepted answers have no say."""
 _SIDE_BY_SIDE_FROM = 100
 """Columns from which on long texts stand beside each other."""
 _INDENT = "      "
@@ -83,7 +85,7 @@ def _example(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list
     head = cut_middle(head, max(layout.width - display_width(change), _LEAST_COLUMNS), _EDGE)
     body = _prompt(example.prompt, layout)
     if not wording.is_of_documents(check):
-        body += _answers(example, layout)
+        body += _expected(check, example, layout) + _answers(example, layout)
     return [head + change, *((_INDENT + line).rstrip() for line in body)]
 
 
@@ -109,10 +111,17 @@ def _prompt(prompt: str, layout: Layout) -> list[str]:
     return [text_of(part) for part in wrap(cells(short), layout.columns)]
 
 
+def _expected(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list[str]:
+    text = example.expected
+    if not text or check.metric in _WITHOUT_ANSWERS:
+        return []
+    room = layout.columns - _LABEL_COLUMNS - len('""')
+    mark = f" {_EDGE} -vv shows all {format_count(len(text))} characters {_EDGE} "
+    shown = text if layout.is_whole else cut_middle(text, room, mark)
+    return _flat(_rows("expected", Excerpt(text=shown), layout.columns))
+
+
 def _answers(example: ExampleRecord, layout: Layout) -> list[str]:
-    lines = []
-    if example.expected:
-        lines += _flat(_rows("expected", _expected(example.expected, layout), layout.columns))
     texts = example.reference_output, example.variant_output
     half = (layout.columns - len(_SEPARATOR)) // 2
     is_beside = layout.width >= _SIDE_BY_SIDE_FROM or _fit(texts, half)
@@ -120,7 +129,7 @@ def _answers(example: ExampleRecord, layout: Layout) -> list[str]:
     room = _OUTPUT_LINES * (1 + is_beside) * (columns - _LABEL_COLUMNS) - len('"……"')
     pair = whole(*texts) if layout.is_whole else windows(*texts, room)
     rows = _rows("reference", pair.reference, columns), _rows("variant", pair.variant, columns)
-    lines += _beside(*rows) if is_beside else _flat([*rows[0], *rows[1]])
+    lines = _beside(*rows) if is_beside else _flat([*rows[0], *rows[1]])
     if pair.first_difference is not None:
         rest = cells(_rest(texts, pair.first_difference))
         lines += map(text_of, wrap(rest, layout.columns))
@@ -131,12 +140,6 @@ def _fit(texts: tuple[str, str], columns: int) -> bool:
     """Whether each text fits into one line behind its label."""
     room = columns - _LABEL_COLUMNS - len('""')
     return all(display_width(ascii_safe(text[:columns])) <= room for text in texts)
-
-
-def _expected(text: str, layout: Layout) -> Excerpt:
-    room = layout.columns - _LABEL_COLUMNS - len('""')
-    mark = f" {_EDGE} -vv shows all {format_count(len(text))} characters {_EDGE} "
-    return Excerpt(text=text if layout.is_whole else cut_middle(text, room, mark))
 
 
 def _rest(texts: tuple[str, str], at: int) -> str:

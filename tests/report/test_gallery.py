@@ -131,6 +131,14 @@ def test_scores_are_shown_with_both_outputs():
     assert lines[-1] == '      reference " billing" | variant   " returns"'
 
 
+@pytest.mark.parametrize(("metric", "shown"), [("json_valid", False), ("contains", True)])
+def test_answers_are_shown_where_the_metric_compares_with_them(metric, shown):
+    lines = gallery(SUM, metric=metric)
+
+    assert ('      expected  "86.49"' in lines) == shown
+    assert '      reference "86.49" | variant   "86.59"' in lines
+
+
 def test_without_examples_there_is_no_gallery():
     assert gallery() == []
 
