@@ -6,13 +6,15 @@ import json
 import re
 
 import pytest
-from shown import COUNTS, ROOT, TUTORIAL, blocks, once, part_of, rows
+from shown import COUNTS, ROOT, TUTORIAL, blocks, once, part_of, rows, run
 
 PAGES = [ROOT / "README.md", TUTORIAL]
 BLOCKS = [block for page in PAGES for block in blocks(page)]
 SUMMARIES = [block for block in BLOCKS if block.part == "summary"]
 FAILURES = [block for block in BLOCKS if block.part.startswith("failure")]
 WHOLE = "pytest tests/test_helpdesk.py"
+GPU_COMMAND = "pytest --quant-gate=strict --quant-require-gpu"
+CI_COMMAND = "pytest --junitxml=quality.xml --quant-json=quality.json"
 COMPARED = ("workload", "variant", "metric", "budget", "n", "verdict")
 
 
@@ -81,8 +83,18 @@ def test_every_run_that_is_asked_for_is_made(page):
         "make test",
         "pip install .",
         "cd example_project",
-        "pytest --quant-gate=strict --quant-require-gpu",  # needs a GPU
+        GPU_COMMAND,
     }
+
+
+@pytest.mark.parametrize("command", [GPU_COMMAND, CI_COMMAND])
+def test_commands_for_other_machines_are_understood(command, tmp_path):
+    assert command in TUTORIAL.read_text(encoding="utf-8")
+
+    printed = run(f"{command} --collect-only tests/test_helpdesk.py", tmp_path)
+
+    assert "test_prices[int4]" in printed
+    assert re.search(r"^=+ \d+ tests collected", printed, re.MULTILINE)
 
 
 def test_the_example_breaks_recall_and_not_perplexity(outputs):
