@@ -36,6 +36,7 @@ VARIANTS = ("fp16", "int8", "nf4", "fp4")
 CHOICES = ("hellaswag", "arc_easy", "boolq")
 N_ARTICLES = 40
 ARTICLE_TOKENS = 2048
+COPIES = 32
 _TITLE = re.compile(r"^ = [^=].*[^=] = *$", re.MULTILINE)
 
 
@@ -152,8 +153,8 @@ def compare_choices(plain: Plain, measured: Any, row: Row, n_plain: int) -> None
 
 
 def compare_with_itself(plain: Plain, item: Any, row: Row, nats: list[float]) -> None:  # noqa: ANN401
-    """Fill `row` with how far the plain loop agrees with itself on pairs of equal sequences."""
-    again = [plain.choice(item.context, choice, copies=2) for choice in item.choices]
+    """Fill `row` with how far the plain loop agrees with itself on batches of equal sequences."""
+    again = [plain.choice(item.context, choice, copies=COPIES) for choice in item.choices]
     moved = abs(lead(again, item.answer) - lead(nats, item.answer))
     row.self_compared += 1
     row.self_agreeing += again.index(max(again)) == nats.index(max(nats))

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import torch
+from other_process import plugin_options
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
@@ -142,8 +143,9 @@ def run_suite(folder: Path, model: str, *, device: str, n: int, filled: bool) ->
     root = Path(__file__).parent.parent.parent
     paths = [str(Path(__file__).parent), str(root), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:randomly", "-p", "no:cacheprovider",
-         f"--quant-model={model}", f"--quant-device={device}", "--quant-json=run.json"],
+        [sys.executable, "-m", "pytest", *plugin_options(), "-p", "no:randomly",
+         "-p", "no:cacheprovider", f"--quant-model={model}", f"--quant-device={device}",
+         "--quant-json=run.json"],
         cwd=folder, capture_output=True, text=True, check=False,
         env=os.environ | {
             "PYTHONPATH": os.pathsep.join(paths), "FILL": str(int(filled)), "EXAMPLES": str(n),

@@ -21,6 +21,10 @@ from pytest_quantcheck.measure.reference import native_precision
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.workloads.decoding import Decoding
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
+
+from other_process import plugin_options
+
 pytestmark = pytest.mark.gpu
 
 EXAMPLE = Path(__file__).parent.parent.parent / "example_project"
@@ -168,7 +172,7 @@ def test_the_example_says_the_same_on_gpu_and_cpu(tmp_path):
     for device in ("cuda", "cpu"):
         out = tmp_path / f"{device}.json"
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "pytest_quantcheck.plugin", "-q",
+            [sys.executable, "-m", "pytest", *plugin_options(), "-q",
              "-p", "no:cacheprovider", f"--quant-device={device}", f"--quant-json={out}"],
             cwd=EXAMPLE, capture_output=True, text=True, check=False,
         )  # fmt: skip
