@@ -14,7 +14,9 @@ from pytest_quantcheck.stats.binary import p_fail, p_pass
 from pytest_quantcheck.stats.inversion import normal_quantile
 from pytest_quantcheck.stats.power import needed_pairs
 from pytest_quantcheck.stats.proportion import clopper_pearson, p_at_least, p_at_most
+from pytest_quantcheck.stats.quantile import examples_for_quantile
 from pytest_quantcheck.stats.ratio_mean import ClusterSums, estimate_ratio_mean
+from pytest_quantcheck.stats.skewed_mean import estimate_skewed_mean
 from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
 
 
@@ -80,6 +82,21 @@ def required_n(flip, drop, budget, alpha, power):
     return {"n": math.ceil(needed)}
 
 
+def hall_transformed_t(x, mu0):
+    mean = estimate_skewed_mean(np.array(x))
+    return {
+        "t_biased_sd": math.sqrt(mean.n) * (mean.mean - mu0) / mean.deviation,
+        "hall": mean.transform(mu0),
+    }
+
+
+def mlperf_min_queries(percentile, confidence, tolerance, overlatency):
+    assert tolerance == 0
+    alpha = 1 - confidence
+    needed = [examples_for_quantile(percentile, alpha=alpha, over=over) for over in overlatency]
+    return {"total_queries": needed}
+
+
 PROCEDURES = {
     "tango_ci": tango_ci,
     "tango_z": tango_z,
@@ -90,6 +107,8 @@ PROCEDURES = {
     "bet_mixture_log_e": bet_mixture_log_e,
     "cluster_mean_cr2": cluster_mean,
     "cluster_mean_cr2_singletons_is_t_test": cluster_mean,
+    "hall_transformed_t": hall_transformed_t,
+    "mlperf_min_queries": mlperf_min_queries,
     "required_n_paired_binary": required_n,
 }
 
