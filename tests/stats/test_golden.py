@@ -12,6 +12,7 @@ from scipy import special
 from pytest_quantcheck.stats.betting import log_e
 from pytest_quantcheck.stats.binary import p_fail, p_pass
 from pytest_quantcheck.stats.inversion import normal_quantile
+from pytest_quantcheck.stats.latency import rank_signed
 from pytest_quantcheck.stats.power import needed_pairs
 from pytest_quantcheck.stats.proportion import clopper_pearson, p_at_least, p_at_most
 from pytest_quantcheck.stats.quantile import examples_for_quantile
@@ -97,6 +98,11 @@ def mlperf_min_queries(percentile, confidence, tolerance, overlatency):
     return {"total_queries": needed}
 
 
+def hodges_lehmann(x):
+    ranks = rank_signed(np.array(x))
+    return {"hl": ranks.pseudo_median, "p_greater_0p01": ranks.p_fail(0.01)}
+
+
 PROCEDURES = {
     "tango_ci": tango_ci,
     "tango_z": tango_z,
@@ -108,6 +114,7 @@ PROCEDURES = {
     "cluster_mean_cr2": cluster_mean,
     "cluster_mean_cr2_singletons_is_t_test": cluster_mean,
     "hall_transformed_t": hall_transformed_t,
+    "hodges_lehmann": hodges_lehmann,
     "mlperf_min_queries": mlperf_min_queries,
     "required_n_paired_binary": required_n,
 }
