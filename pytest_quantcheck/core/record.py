@@ -132,6 +132,24 @@ class CheckRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PilotRecord:
+    """What pytest's cache keeps of a check, for planning: fields of its `CheckRecord`."""
+
+    nodeid: str
+    workload: str
+    slice: str | None
+    keyword: str
+    reference_level: float
+    value: float
+    low: float | None
+    high: float | None
+    confidence_level: float
+    n: int
+    n_clusters: int | None
+    counts: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementRecord:
     """What one variant scored on one workload."""
 

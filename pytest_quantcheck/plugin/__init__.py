@@ -63,6 +63,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption(f"--quant-{name}", dest=key, default=None, action="store_true", help=text)
         parser.addini(key, text, type="bool", default=None)
     group.addoption("--quant-json", dest="quant_json", metavar="PATH", help="write the run as JSON")
+    text = "print what each budget can show with its examples; no test runs, no model is loaded"
+    group.addoption("--quant-plan", dest="quant_plan", default=None, action="store_true", help=text)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -117,7 +119,7 @@ def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
 
 def _has_settings(config: pytest.Config) -> bool:
     """Whether a setting of ours stands anywhere, known or not."""
-    names = (*OPTIONS, *FLAGS, "json")
+    names = (*OPTIONS, *FLAGS, "json", "plan")
     if any(config.getoption(_key(name)) is not None for name in names):
         return True
     files = {config.inipath, config.rootpath / "pyproject.toml"}

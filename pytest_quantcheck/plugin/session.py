@@ -47,7 +47,7 @@ def start(config: pytest.Config) -> QuantcheckSession:
         A setting is wrong.
     """
     if SESSION not in config.stash:
-        from pytest_quantcheck.plugin.summary import Summary
+        from pytest_quantcheck.plugin.plan import register_reports
 
         try:
             settings = read_settings(config)
@@ -55,7 +55,7 @@ def start(config: pytest.Config) -> QuantcheckSession:
             raise pytest.UsageError(str(error)) from None
         session = config.stash[SESSION] = QuantcheckSession(config, settings)
         config.pluginmanager.register(session, "quantcheck-session")
-        config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
+        register_reports(config, session)
     return config.stash[SESSION]
 
 
@@ -72,7 +72,7 @@ class QuantcheckSession:
         self._n_marks: dict[str, int] = {}
         self._group_markers = collect.GroupMarkers()
         self._plans: list[ItemPlan] = []
-        self._family_error: str | None = None
+        self.family_error: str | None = None
         self.n_collected = 0
         """Statistical budgets collected, before any is deselected."""
         self.family_size = settings.family_size or 1
@@ -121,7 +121,7 @@ class QuantcheckSession:
         try:
             self.family_size = family_size(self.n_collected, self.settings.family_size)
         except UsageError as error:
-            self._family_error = str(error)
+            self.family_error = str(error)
         items[:] = collect.grouped(items)
         n_marks = {item: collect.n_planned_marks(item, self._n_marks) for item in items}
         result = yield
@@ -199,7 +199,7 @@ class QuantcheckSession:
         from pytest_quantcheck.plugin.fixtures import Quant
 
         with reported_errors():
-            for message in (item.stash.get(USAGE_ERROR, None), self._family_error):
+            for message in (item.stash.get(USAGE_ERROR, None), self.family_error):
                 if message:
                     raise UsageError(message)
             plan, laboratory = item.stash[PLAN], self.laboratory_of(item)

@@ -15,7 +15,7 @@ from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.scores import ExampleScores, metric_level
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from pytest_quantcheck.core.verdict import Verdict
     from pytest_quantcheck.measure.measurement import Measurement
@@ -38,11 +38,7 @@ def restrict(measurement: Measurement, name: str, *, shown: str) -> Measurement:
     UsageError
         No example is in a slice of that name.
     """
-    known = slices_of(measurement)
-    if name not in known:
-        place = f"{shown}: slice={name!r}: workload {measurement.workload_name} has no such slice"
-        advice = suggestion(name, known) if known else "its examples have no field slice"
-        raise UsageError(f"{place}; {advice}")
+    check_slice(name, slices_of(measurement), workload=measurement.workload_name, shown=shown)
     positions = [i for i, example in enumerate(measurement.examples) if example.slice == name]
     ids = {example.id for example in measurement.examples}
     inside = {measurement.examples[i].id for i in positions}
@@ -55,6 +51,14 @@ def restrict(measurement: Measurement, name: str, *, shown: str) -> Measurement:
             for metric, scores in measurement.scores.items()
         },
     )
+
+
+def check_slice(name: str, known: Collection[str], *, workload: str, shown: str) -> None:
+    """Raise UsageError if no example is in a slice of that name."""
+    if name not in known:
+        place = f"{shown}: slice={name!r}: workload {workload} has no such slice"
+        advice = suggestion(name, known) if known else "its examples have no field slice"
+        raise UsageError(f"{place}; {advice}")
 
 
 def _of_examples(scores: ExampleScores, *, ids: set[str], inside: set[str]) -> ExampleScores:

@@ -10,6 +10,7 @@ from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
+from pytest_quantcheck.plugin.pilots import remember
 from pytest_quantcheck.plugin.waiver import is_red
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import by_model, render_counts, render_summary
@@ -76,6 +77,7 @@ class Summary:
         if not self._session.ledger.n_reached:
             return
         run = self._session.ledger.run()
+        remember(self._config, run.checks)
         if path := self._session.settings.json_path:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(render_json(run) + "\n", encoding="utf-8")

@@ -151,7 +151,7 @@ def more_examples(check: CheckRecord) -> str:
     """Return how many more examples would settle the check: `~2,800 more examples`."""
     if check.needed_n is None or check.needed_n <= check.n:
         return ""
-    return f"~{format_count(_rounded(check.needed_n - check.n))} more {noun(check)}"
+    return f"~{format_count(rounded_up(check.needed_n - check.n))} more {noun(check)}"
 
 
 def noun(check: CheckRecord) -> str:
@@ -183,7 +183,7 @@ def budgets_in_words(count: int) -> str:
     return f"{format_count(count)} budget{'' if count == 1 else 's'}"
 
 
-def _rounded(count: int) -> int:
+def rounded_up(count: int) -> int:
     """Round up to two significant digits: the figure is an estimate."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

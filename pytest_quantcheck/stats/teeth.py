@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +28,8 @@ _AT_LEAST = 0.1
 _LARGEST_NONCENTRALITY = 30.0
 _BETS = np.array([0.08, 0.25, 0.6, 0.98])
 _SPREADS = 6.0
+_MOST_ENUMERATED = 1000
+_NEGLIGIBLE = 1e-5
 
 
 def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | None:
@@ -95,31 +99,67 @@ def chance_for_pairs(counts: PairedCounts, *, limit: float, true: float, alpha: 
     return float(np.sum(weights * _at_least(fewest, n - gains, share)))
 
 
+def chance_at_shares(
+    counts: PairedCounts, *, losses: float, gains: float, limit: float, alpha: float
+) -> float:
+    """Return the chance of FAIL where the shares of losses and gains are known.
+
+    Parameters
+    ----------
+    counts : PairedCounts
+        As many examples, with about as many gains; its losses do not matter.
+    losses, gains : float
+        True shares, in [0, 1] together.
+    limit, alpha : float
+        As for `chance_for_pairs`.
+
+    Notes
+    -----
+    Up to 1,000 examples the fewest losses that fail are found for each number of gains.
+    """
+    n = counts.n
+    spread = _SPREADS * math.sqrt(n * gains * (1 - gains))
+    found = np.arange(max(0, math.floor(n * gains - spread)), math.ceil(n * gains + spread) + 1)
+    found = found[found <= n]
+    weights = _binomial(found, n, gains)
+    if n <= _MOST_ENUMERATED:
+        found, weights = found[weights > _NEGLIGIBLE], weights[weights > _NEGLIGIBLE]
+        each = [
+            _fewest_failing(replace(counts, losses=0, gains=int(g)), limit, alpha) for g in found
+        ]
+        fewest = np.maximum(each, _fewest_allowed(n))
+    else:
+        bar = _critical_z(counts, limit=limit, alpha=alpha)
+        fewest = _fewest_losses(counts, found, limit=limit, bar=bar)
+    share = min(1.0, losses / (1 - gains)) if gains < 1 else 0.0
+    return float(np.sum(weights * _at_least(fewest, n - found, share)))
+
+
 def _critical_z(counts: PairedCounts, *, limit: float, alpha: float) -> float:
     """Return the score from which on the test fails, at the gains that were observed."""
-    bar = normal_quantile(alpha)
     if counts.n > LARGEST_EXACT_N:
-        return bar
+        return normal_quantile(alpha)
+    losses = _fewest_failing(replace(counts, losses=0), limit, alpha)
+    if losses > counts.n - counts.gains:
+        return math.inf
+    return float(observed_z(replace(counts, losses=losses), limit))
+
+
+@lru_cache(maxsize=4096)
+def _fewest_failing(counts: PairedCounts, limit: float, alpha: float) -> int:
+    """Return the fewest losses that fail with the gains of `counts`; more than fit if none do."""
 
     def fails(losses: int) -> bool:
-        found = PairedCounts(
-            losses=losses, gains=counts.gains, n=counts.n, is_relative=counts.is_relative
-        )
-        return nearest_p_fail(found, limit=limit, alpha=alpha) <= alpha
+        return nearest_p_fail(replace(counts, losses=losses), limit=limit, alpha=alpha) <= alpha
 
-    most = counts.n - counts.gains
+    most, bar = counts.n - counts.gains, normal_quantile(alpha)
     losses = int(_fewest_losses(counts, np.array([counts.gains]), limit=limit, bar=bar)[0])
     losses = min(losses, most)
     while losses > 0 and fails(losses - 1):
         losses -= 1
     while losses <= most and not fails(losses):
         losses += 1
-    if losses > most:
-        return math.inf
-    last = PairedCounts(
-        losses=losses, gains=counts.gains, n=counts.n, is_relative=counts.is_relative
-    )
-    return float(observed_z(last, limit))
+    return losses
 
 
 def _fewest_losses(
@@ -189,3 +229,11 @@ def _binomial(hits: NDArray[np.int64], n: int, share: float) -> NDArray[np.float
     log_ways = special.gammaln(n + 1.0) - special.gammaln(hits + 1.0)
     log_ways -= special.gammaln(n - hits + 1.0)
     return np.exp(log_ways + special.xlogy(hits, share) + special.xlog1py(n - hits, -share))
+
+
+def mixed_chance(n: int, share: float, *, at_least: int) -> float:
+    """Return the chance of `at_least` hits and as many misses among n."""
+    most = n - at_least
+    if most < at_least:
+        return 0.0
+    return float(special.bdtr(most, n, share) - special.bdtr(at_least - 1, n, share))

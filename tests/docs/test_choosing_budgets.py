@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from pytest_quantcheck.core.parse import parse_limit
-from pytest_quantcheck.stats.power import needed_pairs
+from pytest_quantcheck.planning import Assumptions, needed_examples
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs" / "how-to" / "choosing-budgets.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_examples_for_a_pass_are_computed():
     assert [row[0] for row in rows] == [0.01, 0.02, 0.03, 0.05]
     for limit, *shown in rows:
         computed = [
-            ceil(needed_pairs(flips / 2, flips / 2, limit=limit, alpha=0.05))
+            needed_examples("max_accuracy_drop", limit, assuming=Assumptions(flips=flips))
             for flips in (0, 0.01, 0.02, 0.05, 0.10)
         ]
         assert shown == computed
@@ -42,10 +42,15 @@ def test_examples_for_a_fail_are_computed():
 
     assert len(rows) == 4
     for limit, *shown in rows:
-        drop = 3 * limit
         computed = [
-            ceil(needed_pairs((flips + drop) / 2, (flips - drop) / 2, limit=limit, alpha=0.05 / 20))
-            for flips in (max(drop, share) for share in (0, 0.05, 0.10))
+            needed_examples(
+                "max_accuracy_drop",
+                limit,
+                true=3 * limit,
+                family_size=20,
+                assuming=Assumptions(flips=flips),
+            )
+            for flips in (0, 0.05, 0.10)
         ]
         assert shown == computed
 

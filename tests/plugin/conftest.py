@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
-for name in ("fixtures", "laboratory", "session", "summary"):
+for name in ("fixtures", "laboratory", "plan", "session", "summary"):
     import_module(f"pytest_quantcheck.plugin.{name}")
 
 

@@ -1,0 +1,147 @@
+"""What a budget can show with so many examples, and how many it needs: for planning a suite.
+
+Nothing is measured and no model is loaded. `pytest --quant-plan` prints the same figures for the
+budgets of a suite.
+"""
+
+from __future__ import annotations
+
+from pytest_quantcheck.core.grammar import parse_limit
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.stats.plan import Assumptions, Plan
+
+__all__ = ["Assumptions", "largest_shown_pass", "needed_examples", "smallest_shown_fail"]
+
+_DEFAULTS = Assumptions()
+
+
+def needed_examples(
+    limit: str,
+    value: float,
+    *,
+    true: float | None = None,
+    alpha: float = 0.05,
+    family_size: int = 1,
+    assuming: Assumptions = _DEFAULTS,
+) -> int | None:
+    """Return the examples that show the truth with 80 % power.
+
+    Parameters
+    ----------
+    limit, value : str, float
+        As in `quant_budget`: `"max_accuracy_drop", 0.01`.
+    true : float, optional
+        The true value, in the unit of the limit; by default nothing is degraded, and a level is
+        the best there is. Within the limit PASS is planned, past it FAIL.
+    alpha : float
+        Chance of a false FAIL in a run, and of each false PASS.
+    family_size : int
+        Budgets that share `alpha`; only FAIL depends on it.
+    assuming : Assumptions
+        What the examples are like.
+
+    Returns
+    -------
+    int or None
+        None where no number would do: at the limit, and for PASS of a limit of no degradation.
+
+    Raises
+    ------
+    UsageError
+        The limit is unknown, or a value cannot be.
+
+    Notes
+    -----
+    These are the formulas behind "about N more examples" in the summary. The exact test of right
+    or wrong answers may have up to 7 points less power at few flips.
+
+    Examples
+    --------
+    >>> needed_examples("max_accuracy_drop", 0.01)
+    3162
+    >>> needed_examples("max_accuracy_drop", 0.01, true=0.03, family_size=20)
+    1548
+    """
+    plan = _plan(limit, value, alpha=alpha, family_size=family_size, assuming=assuming)
+    return plan.needed(plan.best if true is None else true)
+
+
+def smallest_shown_fail(
+    limit: str,
+    value: float,
+    *,
+    n: int,
+    alpha: float = 0.05,
+    family_size: int = 1,
+    assuming: Assumptions = _DEFAULTS,
+) -> float | None:
+    """Return the smallest degradation that n examples show as FAIL with 80 % power.
+
+    Parameters
+    ----------
+    limit, value, alpha, family_size, assuming
+        As for `needed_examples`.
+    n : int
+        Examples, at least 1.
+
+    Returns
+    -------
+    float or None
+        In the unit of the limit; None where even the largest has a smaller chance of FAIL.
+
+    Examples
+    --------
+    >>> round(smallest_shown_fail("max_accuracy_drop", 0.01, n=1000), 3)
+    0.027
+    """
+    plan = _plan(limit, value, alpha=alpha, family_size=family_size, assuming=assuming)
+    return plan.smallest_fail(_checked(n))
+
+
+def largest_shown_pass(
+    limit: str,
+    value: float,
+    *,
+    n: int,
+    alpha: float = 0.05,
+    assuming: Assumptions = _DEFAULTS,
+) -> float | None:
+    """Return the largest degradation that n examples still show as PASS with 80 % power.
+
+    Parameters
+    ----------
+    limit, value, alpha, assuming
+        As for `needed_examples`; PASS does not depend on the family.
+    n : int
+        Examples, at least 1.
+
+    Returns
+    -------
+    float or None
+        In the unit of the limit; None where PASS has a smaller chance even if nothing is degraded.
+
+    Examples
+    --------
+    >>> largest_shown_pass("max_accuracy_drop", 0.01, n=1000) is None
+    True
+    """
+    plan = _plan(limit, value, alpha=alpha, family_size=1, assuming=assuming)
+    return plan.largest_pass(_checked(n))
+
+
+def _plan(
+    limit: str, value: float, *, alpha: float, family_size: int, assuming: Assumptions
+) -> Plan:
+    stated = parse_limit(limit, value)
+    if not stated.is_statistical:
+        raise UsageError(f"{limit} compares weights exactly; no number of examples matters")
+    if type(family_size) is not int or family_size < 1:
+        raise UsageError(f"family_size={family_size!r}: expected a whole number, at least 1")
+    return Plan(limit=stated, levels=levels(alpha, family_size), assuming=assuming)
+
+
+def _checked(n: int) -> int:
+    if type(n) is not int or n < 1:
+        raise UsageError(f"n={n!r}: expected a whole number of examples, at least 1")
+    return n

@@ -1,0 +1,204 @@
+"""`--quant-plan`: what every selected budget can show, before a model is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_quantcheck.core.budget import Target
+from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.plugin.pilots import recall
+from pytest_quantcheck.plugin.summary import Summary
+from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_quantcheck.core.budget import Budget
+    from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.plugin.session import QuantcheckSession
+    from pytest_quantcheck.stats.plan import Assumptions
+    from pytest_quantcheck.workloads.base import Workload
+    from pytest_quantcheck.workloads.example import Example
+
+_TEETH = 0.5
+
+
+def register_reports(config: pytest.Config, session: QuantcheckSession) -> None:
+    """Register what prints: the summary and, where asked for, the plan."""
+    config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
+    if config.getoption("quant_plan"):
+        if config.pluginmanager.has_plugin("xdist"):
+            config.option.dist = "no"  # there is nothing to distribute: this process collects
+        config.pluginmanager.register(Planner(config, session), "quantcheck-plan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    """The examples of one budget."""
+
+    n: int
+    n_clusters: int | None
+    effect: float
+    """Examples that tell as much as one, if those of a cluster are alike."""
+
+
+class Planner:
+    """Prints the plan in place of running tests."""
+
+    def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
+        self._config = config
+        self._session = session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
+        """Print the plan; errors of collection are left to pytest."""
+        if session.testsfailed and not self._config.getoption("continue_on_collection_errors"):
+            return None
+        if self._session.family_error:
+            raise pytest.UsageError(self._session.family_error)
+        checks: list[PlannedCheck] = []
+        errors: list[str] = []
+        for item in session.items:
+            try:
+                checks += self._planned(item)
+            except (MeasurementError, UsageError) as error:
+                session.testsfailed += 1
+                errors.append(f"ERROR {item.nodeid}: {error}")
+                if isinstance(error, UsageError):
+                    self._session.ledger.usage_errors.append(str(error))
+        self._print(checks, errors)
+        return True
+
+    def _print(self, checks: Sequence[PlannedCheck], errors: Sequence[str]) -> None:
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if terminal is None:
+            return
+        session = self._session
+        alpha, family = session.settings.alpha, session.family_size
+        fail = f"{alpha:g}/{family} = {alpha / family:.3g}"
+        title = f"quantcheck plan · PASS at alpha {alpha:g}, FAIL at {fail}"
+        terminal.ensure_newline()
+        terminal.write_sep("=", title, bold=True)
+        for line in render_plan(checks):
+            terminal.write_line(line, yellow=line.startswith(" warning"))
+        for line in errors:
+            terminal.write_line(line, red=True)
+
+    def _planned(self, item: pytest.Item) -> Iterator[PlannedCheck]:
+        for budget in item.stash[PLAN].budgets if PLAN in item.stash else ():
+            yield self._plan(item.nodeid, budget)
+
+    def _plan(self, nodeid: str, budget: Budget) -> PlannedCheck:
+        workload, limit = budget.workload, budget.limit
+        pilot = recall(self._config, nodeid, budget)
+        name = workload.name if workload else pilot.workload if pilot else "(in the test)"
+        place = name + (f"[{budget.slice}]" if budget.slice else "")
+        if not limit.is_statistical:
+            return PlannedCheck(
+                workload="(weights)", variant=budget.variant, limit=limit, source="exact"
+            )
+        counted = self._count(budget, pilot)
+        is_tested = (budget.target or self._session.settings.target) is Target.POPULATION
+        source = "last run" if pilot else "assumed"
+        if not is_tested or counted is None:
+            source = "n is known after a run" if is_tested else "these examples only"
+        return PlannedCheck(
+            workload=place,
+            variant=budget.variant,
+            limit=limit,
+            n=counted.n if counted else None,
+            n_clusters=counted.n_clusters if counted else None,
+            figures=self._figures(budget, pilot, counted) if counted and is_tested else None,
+            source=source,
+        )
+
+    def _count(self, budget: Budget, pilot: PilotRecord | None) -> _Counted | None:
+        """Return how many examples there are: those read now, or those of the last run."""
+        if budget.workload is None:
+            if pilot is None:
+                return None
+            size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
+            return _Counted(n=pilot.n, n_clusters=pilot.n_clusters, effect=size)
+        settings = self._session.settings
+        workload: Workload[Any] = budget.workload  # type: ignore[assignment]  # one of ours
+        examples = workload.examples(max_examples=settings.max_examples, seed=settings.seed)
+        return _count(_sliced(examples, budget, workload.name))
+
+    def _figures(self, budget: Budget, pilot: PilotRecord | None, counted: _Counted) -> Figures:
+        from pytest_quantcheck.core.verdict import Outcome
+        from pytest_quantcheck.stats.family import levels
+        from pytest_quantcheck.stats.plan import Plan
+        from pytest_quantcheck.stats.teeth import alternative
+
+        session = self._session
+        assuming = _assumptions(budget, pilot, counted)
+        plan = Plan(
+            limit=budget.limit,
+            levels=levels(session.settings.alpha, session.family_size),
+            assuming=assuming,
+        )
+        gross = alternative(budget.limit, assuming.bounds)
+        power = None if gross is None else plan.chance(Outcome.FAIL, n=counted.n, true=gross)
+        is_counted = session.waivers.shares_alpha(budget, session.settings.target)
+        return Figures(
+            smallest_fail=plan.smallest_fail(counted.n),
+            largest_pass=plan.largest_pass(counted.n),
+            needed_n=plan.needed(plan.best),
+            power=power,
+            power_at=gross,
+            is_toothless=power is not None and power < _TEETH and is_counted,
+        )
+
+
+def _sliced(examples: Sequence[Example[Any]], budget: Budget, name: str) -> Sequence[Example[Any]]:
+    if budget.slice is None:
+        return examples
+    from pytest_quantcheck.plugin.slices import check_slice
+
+    known = list(dict.fromkeys(one.slice for one in examples if one.slice is not None))
+    check_slice(budget.slice, known, workload=name, shown=budget.shown)
+    return [example for example in examples if example.slice == budget.slice]
+
+
+def _count(examples: Sequence[Example[Any]]) -> _Counted:
+    """Return how many examples and clusters there are; one without a cluster is its own."""
+    sizes: dict[object, int] = {}
+    for example in examples:
+        key = (example.cluster,) if example.cluster is not None else example.id
+        sizes[key] = sizes.get(key, 0) + 1
+    is_clustered = any(example.cluster is not None for example in examples)
+    return _Counted(
+        n=len(examples),
+        n_clusters=len(sizes) if is_clustered else None,
+        effect=sum(size**2 for size in sizes.values()) / len(examples),
+    )
+
+
+def _assumptions(budget: Budget, pilot: PilotRecord | None, counted: _Counted) -> Assumptions:
+    """Return what the last run told, or else the defaults, with the clusters of today."""
+    from dataclasses import replace
+
+    from pytest_quantcheck.stats.pilot import learn
+    from pytest_quantcheck.stats.plan import Assumptions
+
+    bounds = _bounds(budget)
+    found = learn(budget.limit, pilot, bounds=bounds) if pilot else Assumptions(bounds=bounds)
+    size = counted.n / counted.n_clusters if counted.n_clusters else 1.0
+    effect = counted.effect if found.design_effect is None else found.design_effect
+    return replace(found, cluster_size=size, design_effect=effect)
+
+
+def _bounds(budget: Budget) -> tuple[float, float] | None:
+    """Return the range of scores, where the workload has one for the budget's metric."""
+    scoring = getattr(budget.workload, "output_scoring", None)
+    if scoring is None:
+        return None
+    sources = zip(scoring.metrics, (*scoring.scorers, scoring.judge), strict=False)
+    found: dict[str, tuple[float, float] | None] = {
+        name: source.bounds for name, source in sources if source is not None
+    }
+    return found.get(budget.limit.metric or "")

@@ -1,0 +1,133 @@
+"""The plan of a run: what each budget can show with the examples at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
+from pytest_quantcheck.report.wording import rounded_up
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pytest_quantcheck.core.limit import Limit
+
+_HEADERS = (
+    "workload",
+    "variant",
+    "budget",
+    "n",
+    "clusters",
+    "FAIL from",
+    "PASS up to",
+    "n for PASS",
+    "",
+)
+_RIGHT = {"n", "clusters", "FAIL from", "PASS up to", "n for PASS"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedCheck:
+    """One budget, before anything is measured."""
+
+    workload: str
+    """With the slice, if the budget is on one."""
+    variant: str
+    limit: Limit
+    n: int | None = None
+    """None: not known before the test's body runs."""
+    n_clusters: int | None = None
+    figures: Figures | None = None
+    """None where nothing is tested, or n is not known."""
+    source: str
+    """Where the assumptions come from, or why there are no figures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """What a test can show with 80 % power."""
+
+    smallest_fail: float | None
+    """In the unit of the limit, as `largest_pass`; None: none."""
+    largest_pass: float | None
+    needed_n: int | None
+    """For PASS where nothing is degraded; None: no number."""
+    power: float | None
+    """Chance of FAIL at `power_at`."""
+    power_at: float | None
+    is_toothless: bool
+
+
+def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
+    """Return the table, one line for each budget, and the warnings."""
+    if not checks:
+        return ["no budget is selected"]
+    rows = [_row(check) for check in checks]
+    columns = [name for name in _HEADERS if name != "clusters" or _is_clustered(checks)]
+    body = [[row[name] for name in columns] for row in rows]
+    align = ["right" if name in _RIGHT else "left" for name in columns]
+    text = tabulate(body, columns, tablefmt="plain", colalign=align, disable_numparse=True)
+    lines = [" " + line.rstrip() for line in text.splitlines()]
+    warnings = [warning for check in checks for warning in _warnings(check)]
+    return lines + [f" warning: {warning}" for warning in warnings]
+
+
+def _is_clustered(checks: Sequence[PlannedCheck]) -> bool:
+    return any(check.n_clusters is not None for check in checks)
+
+
+def _row(check: PlannedCheck) -> dict[str, str]:
+    figures, unit = check.figures, check.limit.unit
+
+    def shown(value: float | None) -> str:
+        return "none" if value is None else format_quantity(value, unit)
+
+    return {
+        "workload": check.workload,
+        "variant": check.variant,
+        "budget": _budget(check),
+        "n": "-" if check.n is None else format_count(check.n),
+        "clusters": "-" if check.n_clusters is None else format_count(check.n_clusters),
+        "FAIL from": shown(figures.smallest_fail) if figures else "-",
+        "PASS up to": shown(figures.largest_pass) if figures else "-",
+        "n for PASS": _needed(figures) if figures else "-",
+        "": check.source,
+    }
+
+
+def _budget(check: PlannedCheck) -> str:
+    return f"{check.limit.keyword}={check.limit.value:g}"
+
+
+def _needed(figures: Figures) -> str:
+    return "none" if figures.needed_n is None else format_count(figures.needed_n)
+
+
+def _warnings(check: PlannedCheck) -> list[str]:
+    """Return what the budget can never do, or not with so many examples."""
+    figures, n = check.figures, check.n
+    if figures is None or n is None:
+        return []
+    found = []
+    if figures.needed_n is None:
+        found.append(
+            "can never be shown: no number of examples does, even if nothing is degraded; allow "
+            "a little more"
+        )
+    elif figures.largest_pass is None:
+        more = f"; about {format_count(rounded_up(figures.needed_n))} would do"
+        found.append(
+            f"can hardly be shown with n = {format_count(n)}, even if nothing is degraded"
+            + (more if figures.needed_n > n else "")
+        )
+    if figures.is_toothless and figures.power is not None and figures.power_at is not None:
+        unit = check.limit.unit
+        found.append(
+            f"is toothless: even at {format_quantity(figures.power_at, unit)} it would be red with "
+            f"a chance of only {format_quantity(figures.power, Unit.FRACTION)}; use more examples, "
+            "fewer budgets or a looser limit"
+        )
+    return [f"{_budget(check)} of {check.variant} on {check.workload} {text}" for text in found]
