@@ -1,11 +1,8 @@
 """Family sizes and error rates."""
 
-import doctest
-
 import pytest
 
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.stats import family
 from pytest_quantcheck.stats.family import family_size, levels
 
 
@@ -39,7 +36,3 @@ def test_only_fail_is_divided():
 def test_alpha_that_allows_both_verdicts_is_refused(alpha):
     with pytest.raises(UsageError, match=r"give a number above 0 and below 0\.5"):
         levels(alpha, 1)
-
-
-def test_examples_in_docstrings_hold():
-    assert doctest.testmod(family).failed == 0
