@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Node: TypeAlias = pytest.Item | pytest.Collector
 
 MARKER = "quant_budget"
+_COUNT_KEY = "quantcheck/budgets-collected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,22 @@ def _base(node: Node, mark: pytest.Mark) -> int:
     return 0
 
 
+def count_budgets(config: pytest.Config, planned: Sequence[ItemPlan]) -> int:
+    """Return the number of budgets that share alpha, whatever `--lf` left out.
+
+    `--lf` leaves out whole modules before they are collected, so that the count of the run
+    it repeats is remembered in pytest's cache.
+    """
+    count = sum(plan.n_in_family for plan in planned)
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if cache is None or not planned or config.getoption("collectonly"):
+        return count
+    if config.getoption("lf", default=False):
+        return max(count, int(cache.get(_COUNT_KEY, 0)))
+    cache.set(_COUNT_KEY, count)
+    return count
+
+
 def variants_of(definition: pytest.Item, settings: Settings) -> tuple[str, ...]:
     """Return the variants over which a test is parametrized.
 
@@ -162,11 +179,12 @@ def missing_fixture(where: Location) -> str:
     )
 
 
-def replaced_fixture(where: Location) -> str:
-    """Return the message for a test whose `quant` is not this plugin's."""
+def replaced_fixture(where: Location, name: str = "quant") -> str:
+    """Return the message for a test whose `quant` or `quant_variant` is not this plugin's."""
     return (
-        f"{MARKER} at {where} ({where.nodeid}): the fixture quant is overridden by one that does "
-        "not request quant itself, so the budget would never be decided; write def quant(quant)"
+        f"{MARKER} at {where} ({where.nodeid}): the fixture {name} is overridden by one that does "
+        f"not request {name} itself, so the budget would never be decided; write "
+        f"def {name}({name})"
     )
 
 

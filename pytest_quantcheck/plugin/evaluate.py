@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
-from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
+from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
-from pytest_quantcheck.core.verdict import Levels
 from pytest_quantcheck.plugin.gallery import examine_changes
-from pytest_quantcheck.plugin.slices import collapsed, restrict
-from pytest_quantcheck.report import wording
-from pytest_quantcheck.report.screen import ascii_safe
-from pytest_quantcheck.stats.chance import is_at_chance
+from pytest_quantcheck.plugin.slices import restrict
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
-from pytest_quantcheck.workloads.example import ChoiceItem, LabelItem
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
-    from pytest_quantcheck.core.verdict import Estimate, Verdict
+    from pytest_quantcheck.core.verdict import Estimate, Levels, Verdict
     from pytest_quantcheck.measure.measurement import Measurement
 
 
@@ -108,18 +102,6 @@ def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
     return _record(budget, pair, verdict=verdict, about=about, terms=terms)
 
 
-def slice_warnings(budget: Budget, pair: Pair, check: CheckRecord) -> list[str]:
-    """Return a line for each slice that collapses while the whole is not over the limit."""
-    if budget.slice is not None or not budget.limit.is_statistical or check.outcome == "fail":
-        return []
-    levels = Levels(alpha_pass=check.alpha_pass, alpha_fail=check.alpha_fail)
-    found = collapsed(budget.limit, check.metric, sides=pair.measurements, levels=levels)
-    return [
-        ascii_safe(wording.collapse(replace(check, slice=name, **_estimated(verdict.estimate))))
-        for name, verdict in found
-    ]
-
-
 def correctness_metric(measurement: Measurement) -> str:
     """Return the metric that says right or wrong, of those measured."""
     return next(name for name in measurement.scores if METRICS[name].is_correctness)
@@ -149,58 +131,6 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         prompt_fingerprint=measured.prompt_fingerprint,
         first_token_ids=list(measured.first_token_ids),
     )
-
-
-def chance_warning(measurement: Measurement | None) -> str:
-    """Return a warning if the reference may as well have guessed; empty if it knows its task."""
-    names = measurement.scores if measurement else ()
-    if measurement is None or not any(METRICS[name].is_correctness for name in names):
-        return ""
-    metric = correctness_metric(measurement)
-    scores = measurement.scores[metric]
-    items = [example.item for example in measurement.examples]
-    n_labels = len({item.label for item in items if isinstance(item, LabelItem)})
-    chance = fmean(_chance(item, n_labels) for item in items)
-    if not is_at_chance(scores, chance):
-        return ""
-    return (
-        f"{measurement.workload_name}: the reference is no better than guessing "
-        f"({format_quantity(metric_level(scores), Unit.FRACTION)} against "
-        f"{format_quantity(chance, Unit.FRACTION)}), so a drop has nothing to show; "
-        f"min_reference_{metric} makes this an error"
-    )
-
-
-def cut_warning(measurement: Measurement | None) -> str:
-    """Return a warning if prompts lost their oldest part; empty if all were whole."""
-    if measurement is None or not measurement.cut_prompts:
-        return ""
-    return (
-        f"{measurement.workload_name}: {measurement.cut_prompts} of {len(measurement.examples)} "
-        "prompts are longer than the context and lost their oldest part (truncate='left')"
-    )
-
-
-def output_warnings(side: Side) -> list[str]:
-    """Return what the reader should know of one side's outputs."""
-    measured = side.measurement
-    if measured is None:
-        return []
-    found = [*measured.warnings]
-    if measured.pack_limit is not None:
-        n = format_count(measured.pack_limit)
-        found.append(f"memory ran out; measured in packs of at most {n} sequences")
-    return [f"{measured.workload_name}, {side.label}: {one}" for one in found]
-
-
-def _chance(item: object, n_labels: int) -> float:
-    """Return how likely a guess is right; `n_labels` are those in the data."""
-    match item:
-        case ChoiceItem():
-            return 1 / len(item.choices)
-        case LabelItem():
-            return 1 / (len(item.labels) or n_labels)
-    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +180,7 @@ def _record(
         level_unit=about.level_unit.value,
         reference_level=about.reference_level,
         variant_level=about.variant_level,
-        **_estimated(verdict.estimate),
+        **estimated(verdict.estimate),
         alpha_pass=verdict.levels.alpha_pass,
         alpha_fail=verdict.levels.alpha_fail,
         outcome=verdict.outcome.value,
@@ -275,7 +205,7 @@ def _record(
     )
 
 
-def _estimated(estimate: Estimate) -> dict[str, Any]:
+def estimated(estimate: Estimate) -> dict[str, Any]:
     """Return the fields of a record that a procedure fills; what does not exist is None."""
     has_p = estimate.n_clusters is None and not math.isnan(estimate.p_fail)
     counts = dict(estimate.counts)

@@ -6,23 +6,13 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.cautions import Decision, warnings_of
 from pytest_quantcheck.plugin.collect import PLAN
-from pytest_quantcheck.plugin.evaluate import (
-    Pair,
-    Side,
-    Terms,
-    chance_warning,
-    cut_warning,
-    evaluate,
-    measurement_record,
-    output_warnings,
-    slice_warnings,
-)
+from pytest_quantcheck.plugin.evaluate import Pair, Side, Terms, evaluate, measurement_record
 from pytest_quantcheck.plugin.waiver import is_red, unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
@@ -162,6 +152,10 @@ class Quant:
         """
         self._bind()
         checks = [self._decided(budget) for budget in self._plan.budgets]
+        decisions = [
+            Decision(budget=budget, workload=self._workload(budget), check=check)
+            for budget, check in zip(self._plan.budgets, checks, strict=True)
+        ]
         outcomes = {check.outcome for check in checks}
         worst = next(o.value for o in _WORST_FIRST if o.value in outcomes)
         return ItemRecord(
@@ -173,7 +167,7 @@ class Quant:
                 for side in (pair.reference, pair.variant)
             ],
             environment=self._laboratory.environment(),
-            warnings=[*self._warnings(checks), *unneeded(checks)],
+            warnings=[*warnings_of(self._pairs, decisions), *unneeded(checks)],
         )
 
     def failure_text(self, record: ItemRecord) -> str:
@@ -185,32 +179,6 @@ class Quant:
             render_failure(check, record.environment, reproduce=reproduce, layout=layout)
             for check in red
         )
-
-    def _warnings(self, checks: Sequence[CheckRecord]) -> list[str]:
-        """Return what no budget of this test asks, and its reader should know."""
-        collapses = [
-            line
-            for budget, check in zip(self._plan.budgets, checks, strict=True)
-            for line in slice_warnings(budget, self._pair_of(budget), check)
-        ]
-        floored = {
-            self._workload(budget)
-            for budget in self._plan.budgets
-            if budget.limit.statistic is Statistic.REFERENCE_LEVEL and budget.slice is None
-        }
-        found = [
-            chance_warning(pair.reference.measurement)
-            for workload, pair in self._pairs.items()
-            if workload not in floored
-        ]
-        found += [cut_warning(pair.variant.measurement) for pair in self._pairs.values()]
-        found += [
-            warning
-            for pair in self._pairs.values()
-            for side in (pair.reference, pair.variant)
-            for warning in output_warnings(side)
-        ]
-        return [*(warning for warning in found if warning), *collapses]
 
     def _measured(self, workload: WorkloadLike) -> Pair:
         if not isinstance(workload, Workload):

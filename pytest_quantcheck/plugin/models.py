@@ -142,7 +142,7 @@ def _resolved(name: str, setting: str, folders: tuple[Path, ...]) -> str:
         if (folder / name).is_dir():
             return str((folder / name).resolve())
     if name.startswith((".", "/", "~")):
-        looked = " and ".join(map(str, folders))
+        looked = " and ".join(dict.fromkeys(map(str, folders)))
         raise UsageError(f"{setting}={name!r}: no such folder; looked from {looked}")
     return name
 

@@ -35,8 +35,6 @@ RECORD = pytest.StashKey["ItemRecord"]()
 EXCUSE = pytest.StashKey[str]()
 USAGE_ERROR = pytest.StashKey[str]()
 
-_COUNT_KEY = "quantcheck/budgets-collected"
-
 
 def start(config: pytest.Config) -> QuantcheckSession:
     """Return the session's quantcheck, made and registered when first asked for.
@@ -117,7 +115,7 @@ class QuantcheckSession:
         for item in items:
             self._plan(item)
         planned = [item.stash[PLAN] for item in items if PLAN in item.stash]
-        self.n_collected = self._count(planned)
+        self.n_collected = collect.count_budgets(self._config, planned)
         try:
             self.family_size = family_size(self.n_collected, self.settings.family_size)
         except UsageError as error:
@@ -131,21 +129,6 @@ class QuantcheckSession:
                 item.stash[USAGE_ERROR] = collect.late_marker(item)
         self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
         return result
-
-    def _count(self, planned: list[ItemPlan]) -> int:
-        """Return the number of budgets that share alpha, whatever `--lf` left out.
-
-        `--lf` leaves out whole modules before they are collected, so that the count of the run
-        it repeats is remembered in pytest's cache.
-        """
-        count = sum(plan.n_in_family for plan in planned)
-        cache: pytest.Cache | None = getattr(self._config, "cache", None)
-        if cache is None or not planned or self._config.getoption("collectonly"):
-            return count
-        if self._config.getoption("lf", default=False):
-            return max(count, int(cache.get(_COUNT_KEY, 0)))
-        cache.set(_COUNT_KEY, count)
-        return count
 
     def _plan(self, item: pytest.Item) -> None:
         budgets = self._budgets.get(collect.definition_id(item))
@@ -161,7 +144,7 @@ class QuantcheckSession:
             model, item.stash[USAGE_ERROR] = self.settings.model, str(error)
         item.stash[PLAN] = ItemPlan(
             variant=variant,
-            budgets=tuple(replace(budget, location=where) for budget in mine),
+            budgets=tuple(replace(self.waivers.in_force(one), location=where) for one in mine),
             location=where,
             n_in_family=sum(self.waivers.shares_alpha(budget, target) for budget in mine),
             model=model,
@@ -202,7 +185,10 @@ class QuantcheckSession:
             for message in (item.stash.get(USAGE_ERROR, None), self.family_error):
                 if message:
                     raise UsageError(message)
-            plan, laboratory = item.stash[PLAN], self.laboratory_of(item)
+            plan = item.stash[PLAN]
+            if models.MODEL not in item.stash:
+                raise UsageError(collect.replaced_fixture(plan.location, "quant_variant"))
+            laboratory = self.laboratory_of(item)
             laboratory.prefetch([p for p in self._plans if p.model_group == plan.model_group])
             quant = item.stash[QUANT] = Quant(self, item, handle)
             quant.measure_marked()

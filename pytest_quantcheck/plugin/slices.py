@@ -100,6 +100,8 @@ def _exceeds(limit: Limit, reference: float, variant: float) -> bool:
             return reference - variant > limit.value
         case Statistic.RISE:
             return variant - reference > limit.value
+        case _ if reference <= 0:
+            return False  # nothing to keep
         case _:
             ratio = variant / reference
             return ratio > limit.value if limit.bound is Bound.UPPER else ratio < limit.value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Gate, Target
@@ -36,6 +37,10 @@ class Waivers:
         """Say whether a red verdict on `budget` blocks nobody today; its last day counts."""
         until = budget.waive_until
         return until is not None and self._today <= until and not self._is_off
+
+    def in_force(self, budget: Budget) -> Budget:
+        """Return the budget as this run reads it: without its waiver under `--runxfail`."""
+        return replace(budget, waive_until=None) if self._is_off else budget
 
     def shares_alpha(self, budget: Budget, target: Target) -> bool:
         """Say whether `budget` counts in the family: it is tested, and can turn the run red."""

@@ -39,7 +39,7 @@ _REASONS = {
     "trivial_limit": "no data could exceed this limit",
     "identical_scores": "every example scored exactly the same",
     "constant_difference": "every example differs by the same amount",
-    "few_nonzero_differences": "fewer than 20 examples differ, and the scores have no bounds",
+    "few_nonzero_differences": "fewer than 20 examples or clusters differ, too few for a test",
     "skewed_by_one": "one example carries more than half of the difference",
     "non_finite": "the variant's loss is infinite where the reference's is not",
     "on_these_examples": "a claim about these examples only, so no sampling error is involved",

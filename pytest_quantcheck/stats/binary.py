@@ -155,7 +155,7 @@ def _upper_limit(counts: PairedCounts, *, alpha: float) -> float:
         return 1.0
     lattice = Lattice.of(counts)
     gamma = _gamma(alpha)
-    open_ = lattice.floor(counts.drop)
+    open_ = lattice.floor(counts.finite_drop)
     if not counts.is_relative:
         open_ = max(open_, 1 - lattice.per_unit)
     shut = lattice.per_unit

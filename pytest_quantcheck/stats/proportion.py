@@ -83,6 +83,49 @@ def is_mixed(by_cluster: ClusterSums) -> bool:
     return bool(min(with_hit, with_miss) >= MIN_MIXED_CLUSTERS)
 
 
+def has_equal_sizes(by_cluster: ClusterSums) -> bool:
+    """Return whether all clusters are of one size, as the samples of prompts are."""
+    return bool(np.all(by_cluster.sizes == by_cluster.sizes[0]))
+
+
+def estimate_whole_clusters(
+    estimate: Estimate, by_cluster: ClusterSums, *, limit: float, bound: Bound
+) -> Estimate:
+    """Return the estimate of a share where every cluster counts as one example.
+
+    Parameters
+    ----------
+    estimate : Estimate
+        From examples taken to stand alone.
+    by_cluster : ClusterSums
+        Hits and examples of each cluster, all of one size.
+    limit, bound : float, Bound
+        As for `estimate_share`.
+
+    Notes
+    -----
+    The mean share of a cluster is at most the probability that it has a hit, and at least the
+    probability that it has no miss. The binomial tests of these two are exact whatever the
+    correlation, and conservative where there is less than all.
+    """
+    n = by_cluster.n_clusters
+    with_hit = int(np.count_nonzero(by_cluster.sums > 0))
+    without_miss = int(np.count_nonzero(by_cluster.sums == by_cluster.sizes))
+    alpha = (1 - estimate.confidence_level) / 2
+    below = p_at_most(with_hit, n, share=limit)
+    above = p_at_least(without_miss, n, share=limit)
+    is_upper = bound is Bound.UPPER
+    return replace(
+        estimate,
+        low=clopper_pearson(without_miss, n, alpha=alpha).low,
+        high=clopper_pearson(with_hit, n, alpha=alpha).high,
+        p_pass=below if is_upper else above,
+        p_fail=above if is_upper else below,
+        n_clusters=n,
+        method="exact binomial test of clusters with a hit, and without a miss",
+    )
+
+
 def widen_share(
     estimate: Estimate,
     by_cluster: ClusterSums,

@@ -23,6 +23,8 @@ from pytest_quantcheck.stats.power import (
 from pytest_quantcheck.stats.proportion import (
     MIN_MIXED_CLUSTERS,
     estimate_share,
+    estimate_whole_clusters,
+    has_equal_sizes,
     is_mixed,
     widen_share,
 )
@@ -145,19 +147,25 @@ def examine_share(question: ShareQuestion) -> Evidence:
     Notes
     -----
     Examples that stand alone are tested by the binomial, exactly. Clusters are tested by a t-test
-    of the ratio mean, which needs 20 clusters with a hit and 20 with a miss.
+    of the ratio mean, which needs 20 clusters with a hit and 20 with a miss; with fewer, clusters
+    of one size are tested as wholes, and others not at all.
     """
     n_hits, n, limit = int(np.count_nonzero(question.hits)), question.hits.size, question.limit
-    is_upper = question.bound is Bound.UPPER
-    estimate = estimate_share(n_hits, n, limit=limit, bound=question.bound, levels=question.levels)
-    untested, mean = None, None
+    bound = question.bound
+    is_upper = bound is Bound.UPPER
+    estimate = estimate_share(n_hits, n, limit=limit, bound=bound, levels=question.levels)
+    untested, mean, are_whole = None, None, False
     if question.clusters is not None:
         by_cluster = add_up(
             question.hits.astype(np.float64), np.ones(n), clusters=question.clusters
         )
         mean = estimate_ratio_mean(by_cluster) if is_mixed(by_cluster) else None
-        untested = Reason.FEW_NONZERO_DIFFERENCES if mean is None else None
-        estimate = widen_share(estimate, by_cluster, mean=mean, limit=limit, bound=question.bound)
+        are_whole = mean is None and has_equal_sizes(by_cluster)
+        if are_whole:
+            estimate = estimate_whole_clusters(estimate, by_cluster, limit=limit, bound=bound)
+        else:
+            untested = Reason.FEW_NONZERO_DIFFERENCES if mean is None else None
+            estimate = widen_share(estimate, by_cluster, mean=mean, limit=limit, bound=bound)
     if (limit >= 1) if is_upper else (limit <= 0):
         estimate, untested = replace(estimate, p_pass=0.0, p_fail=1.0), Reason.TRIVIAL_LIMIT
     return Evidence(
@@ -168,18 +176,27 @@ def examine_share(question: ShareQuestion) -> Evidence:
         allows_nothing=limit == (0 if is_upper else 1),
         untested=untested,
         plan=lambda: _plan_share(question, estimate, mean),
-        chance=lambda true: _chance_for_share(question, estimate, mean, true),
+        chance=lambda true: _chance_for_share(
+            question, estimate, mean=mean, are_whole=are_whole, true=true
+        ),
     )
 
 
 def _chance_for_share(
-    question: ShareQuestion, estimate: Estimate, mean: RatioMean | None, true: float
+    question: ShareQuestion,
+    estimate: Estimate,
+    *,
+    mean: RatioMean | None,
+    are_whole: bool,
+    true: float,
 ) -> float | None:
+    """Return the chance of FAIL; `are_whole` clusters count as one example each."""
     limit, alpha, n = question.limit, question.levels.alpha_fail, estimate.n
     is_upper = question.bound is Bound.UPPER
     if (limit >= 1) if is_upper else (limit <= 0):
         return 0.0
-    if estimate.n_clusters is None:
+    if estimate.n_clusters is None or are_whole:
+        n = estimate.n_clusters or n
         return chance_for_share(n, limit=limit, true=true, alpha=alpha, bound=question.bound)
     if mean is None:
         return 0.0 if estimate.n_clusters < MIN_MIXED_CLUSTERS else None

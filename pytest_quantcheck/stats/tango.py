@@ -43,6 +43,11 @@ class PairedCounts:
         whole = self.n - self.gains if self.is_relative else self.n
         return (self.losses - self.gains) / whole if whole else -math.inf
 
+    @property
+    def finite_drop(self) -> float:
+        """The observed drop, or where it is infinite one so low that no test tells them apart."""
+        return max(self.drop, -1000.0 * self.n)
+
     def swap(self) -> PairedCounts:
         """Return the counts with reference and variant exchanged."""
         return replace(self, losses=self.gains, gains=self.losses)
@@ -146,7 +151,7 @@ def _tango_upper(counts: PairedCounts, *, quantile: float) -> float:
     def excess(limit: float) -> float:
         return float(observed_z(counts, limit))
 
-    return find_crossing(excess, -quantile, low=counts.drop, high=1.0)
+    return find_crossing(excess, -quantile, low=counts.finite_drop, high=1.0)
 
 
 def observed_z(counts: PairedCounts, limit: ArrayLike) -> NDArray[np.float64]:

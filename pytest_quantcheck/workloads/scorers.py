@@ -258,7 +258,7 @@ def checked_pattern(pattern: object, shown: str) -> re.Pattern[str]:
     try:
         return re.compile(pattern)
     except re.error as error:
-        raise UsageError(f"{shown}: {pattern!r} is no regular expression: {error}") from error
+        raise UsageError(f"{shown}: {pattern!r} is no regular expression: {error}") from None
 
 
 def checked_score(value: object, bounds: tuple[float, float] | None, *, where: str) -> float:

@@ -51,3 +51,30 @@ def test_a_reference_that_knows_and_documents_are_not_mentioned(project):
     )
 
     project.run().stdout.no_fnmatch_line("*no better than guessing*")
+
+
+SEVERAL = """
+from pytest_quantcheck import exact_match, regex
+
+two = Generation.from_examples(
+    rows(100, prompt=lambda i: f"write {i}", answer="right"), name="two", max_new_tokens=8,
+    score=[exact_match(), regex("never")])
+"""
+
+
+@pytest.mark.parametrize("floor", ["min_reference_exact_match=0.5", "min_reference_regex_match=0"])
+def test_a_floor_on_another_metric_or_of_nothing_silences_nothing(project, floor):
+    project.tests(
+        SEVERAL + "@pytest.mark.quant_budget('int8', workload=two, max_exact_match_drop=0.5,"
+        f" max_regex_match_drop=0.5, {floor})\ndef test_two(quant): ..."
+    )
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines(
+        [
+            " warning: two: the reference is never right (regex_match 0.0 %), so a drop has "
+            "nothing to show; min_reference_regex_match makes this an error"
+        ]
+    )
+    result.stdout.no_fnmatch_line("*min_reference_exact_match makes*")

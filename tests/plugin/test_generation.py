@@ -66,6 +66,18 @@ def test_cut_outputs_are_told_for_both_models(project, how):
     )
 
 
+def test_cut_outputs_are_not_called_wrong_where_a_judge_decides(project):
+    project.tests(
+        "@pytest.mark.quant_budget('int8', max_score_drop=0.2)\n"
+        "def test_judged(quant):\n"
+        "    quant.compare([f'write {i}' for i in range(50)], judge=lambda *_: 1, max_new_tokens=3)"
+    )
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines(["*50 of 50 outputs were cut by max_new_tokens=3; raise it, or *"])
+
+
 BODIES = """
 PROMPTS = [f"write {i}" for i in range(300)]
 

@@ -157,3 +157,16 @@ def test_a_wrong_marker_is_told_once(project):
     result = project.run()
 
     result.stdout.no_fnmatch_line("*During handling*")
+
+
+def test_a_variant_that_is_not_the_plugins_is_named(project, how):
+    project.tests(
+        "@pytest.fixture\ndef quant_variant(): return 'int4'\n"
+        "@pytest.mark.quant_budget('int4', workload=quiz, max_accuracy_drop=0.5)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    result = project.run(*how)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(["*fixture quant_variant is overridden*write def quant_variant(*"])

@@ -136,3 +136,26 @@ def test_the_same_limit_on_two_slices_is_two_checks_and_twice_on_one_an_error(pr
 
     assert result.ret == 2
     result.stdout.fnmatch_lines(["*max_flip_rate stands twice for int4 on the same level*"])
+
+
+def test_a_slice_of_a_claim_about_these_examples_is_tested_as_a_sample(project):
+    project.tests(SLICED + BUDGET.format("max_accuracy_drop=0.3, target='dataset'"))
+
+    result = project.run()
+
+    result.stdout.fnmatch_lines([" warning: triage[[]refunds]*100.0 pp [[]*] (90 % CI), n = 200:*"])
+
+
+def test_a_slice_of_which_the_reference_knows_nothing_has_nothing_to_keep(project):
+    project.tests(
+        "half = Generation.from_examples(rows(100, prompt=lambda i: f'write {i}',\n"
+        "    answer=lambda i: 'right' if i % 2 else 'never',\n"
+        "    slice=lambda i: 'known' if i % 2 else 'unknown'), name='half', max_new_tokens=8)\n"
+        "@pytest.mark.quant_budget('int8', workload=half, min_exact_match_recovery=0.8)\n"
+        "def test_half(quant): ..."
+    )
+
+    result = project.run()
+
+    assert result.ret == 0
+    result.assert_outcomes(passed=1)

@@ -71,6 +71,8 @@ def test_runxfail_leaves_it_red(project, how):
     assert result.ret == 1
     result.assert_outcomes(failed=1)
     assert run_record(project)["environment"]["checks_collected"] == 1
+    result.stdout.fnmatch_lines(["  reason given: vendor fix is due"])
+    result.stdout.no_fnmatch_line("*expired*")
 
 
 def test_a_waiver_that_is_no_longer_needed_is_said(project, how):

@@ -124,7 +124,8 @@ def test_flips_are_an_exact_share(make_counts, verdict, statistic, hits):
 
 
 def test_flips_in_clusters_need_twenty_clusters_that_differ(make_counts, verdict):
-    few = verdict(0.2, *make_counts(30, 0, 200, clusters=PAIRS_OF_TWO), Statistic.FLIPS)
+    unequal = np.append(PAIRS_OF_TWO[:-1], 100)
+    few = verdict(0.2, *make_counts(30, 0, 200, clusters=unequal), Statistic.FLIPS)
     assert (few.outcome, few.reason) == (Outcome.INCONCLUSIVE, Reason.FEW_NONZERO_DIFFERENCES)
     assert (few.estimate.low, few.estimate.high, few.estimate.p_pass) == (0.0, 1.0, 1.0)
     assert few.needed_n is None

@@ -9,7 +9,7 @@ from scipy import stats
 from pytest_quantcheck.core.limit import Bound, Statistic
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.stats.tango import PairedCounts, score_z
+from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
 
 PAIRS_OF_TWO = np.arange(400) // 2
 
@@ -160,3 +160,21 @@ def test_a_large_sample_is_decided_by_the_score_test(make_counts, recovery):
 
     assert found.outcome is Outcome.PASS
     assert "Nam-Blackwelder" in found.estimate.method
+
+
+@pytest.mark.parametrize("clusters", [np.arange(400) // 2, None])
+def test_where_all_is_lost_there_is_an_interval(make_counts, recovery, clusters):
+    found = recovery(0.9, *make_counts(400, 0, 400, clusters=clusters))
+
+    assert found.outcome is Outcome.FAIL
+    assert (found.estimate.value, found.estimate.low) == (0, 0)
+    assert 0 < found.estimate.high < 0.05
+
+
+def test_the_interval_of_a_total_loss_has_a_closed_form():
+    # With no gains and nothing kept, z² = n(1 - d) at a relative drop d.
+    counts = PairedCounts(losses=50, gains=0, n=50, is_relative=True)
+
+    found = tango_interval(counts, quantile=1.7)
+
+    assert (found.low, found.high) == (pytest.approx(1 - 1.7**2 / 50), 1)

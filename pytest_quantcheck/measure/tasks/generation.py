@@ -172,9 +172,10 @@ def _warnings(
     missing = sum(not scores.is_extracted for scores in scored)
     if cut >= _SUBSTANTIAL * n and cut:
         most = workload.decoding.max_new_tokens
+        wrong = " and are not right" if workload.output_scoring.scorers else ""
         yield (
-            f"{format_count(cut)} of {format_count(n)} outputs were cut by max_new_tokens={most} "
-            "and are not right; raise it, or end outputs with stop="
+            f"{format_count(cut)} of {format_count(n)} outputs were cut by max_new_tokens={most}"
+            f"{wrong}; raise it, or end outputs with stop="
         )
     if missing >= _SUBSTANTIAL * n and missing:
         yield (
