@@ -132,8 +132,20 @@ def toothless(check: CheckRecord) -> str:
         f"{check.keyword}={check.limit:g} of {check.variant_label} on {place(check)}: even at "
         f"{format_quantity(check.power_at, unit)} it would be red with a chance of only "
         f"{format_quantity(check.power, Unit.FRACTION)} (n = {format_count(check.n)}, "
-        f"alpha {check.alpha_fail:g}); use more examples, fewer budgets or a looser limit"
+        f"alpha {check.alpha_fail:g}); {_advice(check)}"
     )
+
+
+def _advice(check: CheckRecord) -> str:
+    """Return what gives a budget teeth: no number of examples, where nothing is left to lose."""
+    assert check.power_at is not None  # noqa: S101 - toothless checks know their power
+    is_share = check.statistic == "drop" and check.level_unit == Unit.FRACTION.value
+    if is_share and check.reference_level < check.power_at:
+        return (
+            f"the reference has {level(check, check.reference_level)} to lose; use examples that "
+            "it gets right"
+        )
+    return "use more examples, fewer budgets or a looser limit"
 
 
 def _remark(check: CheckRecord) -> str:

@@ -91,11 +91,14 @@ def design_effect(by_cluster: ClusterSums, differences: NDArray[np.float64]) -> 
     -------
     float
         At least 1, and at least what an intra-cluster correlation of 0.05 gives: few losses tell
-        little of their correlation. The floor is a convention, not a bound.
+        little of their correlation. The floor is a convention, not a bound. No difference at all
+        tells nothing: each cluster then counts as one example.
     """
     alone = add_up(differences, np.ones_like(differences), clusters=None)
     iid_error = estimate_ratio_mean(alone).error
-    observed = estimate_ratio_mean(by_cluster).error / iid_error if iid_error > 0 else 1.0
     example_size = math.fsum(by_cluster.sizes**2) / by_cluster.total_size
+    if iid_error == 0:
+        return example_size
+    observed = estimate_ratio_mean(by_cluster).error / iid_error
     assumed = 1 + (example_size - 1) * _SMALLEST_ICC
     return max(1.0, assumed, observed**2 if observed > 0 else 1.0)

@@ -76,3 +76,19 @@ def test_waivers_claims_about_these_examples_and_weights_need_no_teeth(project):
 
     assert result.ret == 0
     result.stdout.no_fnmatch_line("*toothless*")
+
+
+def test_where_the_reference_has_nothing_to_lose_more_examples_are_not_advised(project):
+    project.tests(
+        "hard = Generation.from_examples(rows(200, prompt=lambda i: f'write {i}', answer='never'),"
+        " name='hard', max_new_tokens=8)\n"
+        "@pytest.mark.quant_budget('int8', workload=hard, max_exact_match_drop=0.05)\n"
+        "def test_hard(quant): ..."
+    )
+
+    result = project.run("--quant-gate=strict")
+
+    assert result.ret == USAGE
+    result.stdout.fnmatch_lines(
+        ["toothless: *; the reference has 0.0 % to lose; use examples that it gets right"]
+    )

@@ -40,8 +40,26 @@ def test_losses_that_come_together_widen_further():
     assert effect(differences, clusters) > 4
 
 
-def test_no_flips_keep_the_floor():
-    assert effect(np.zeros(100), np.arange(100) // 2) == pytest.approx(1.05)
+def test_without_flips_a_cluster_counts_as_one_example():
+    assert effect(np.zeros(100), np.arange(100) // 2) == 2
+    assert effect(np.zeros(40), np.repeat([0, 1], [10, 30])) == (10**2 + 30**2) / 40
+
+
+def test_repeated_examples_that_never_flip_pass_no_sooner_than_single_ones():
+    # Copies of one example flip together: 40 of them show no drop below 1 - .05^(1/40) = 7.2 %.
+    def p_pass(copies, n_clusters):
+        n = copies * n_clusters
+        return estimate_clustered_drop(
+            PairedCounts(losses=0, gains=0, n=n),
+            np.zeros(n),
+            clusters=np.arange(n) // copies,
+            limit=0.05,
+            levels=PAIRS,
+        ).p_pass
+
+    assert p_pass(4, 40) == pytest.approx(p_pass(20, 40))
+    assert p_pass(4, 40) > 0.05
+    assert p_pass(4, 80) < 0.05
 
 
 def test_p_values_are_the_score_over_the_root_of_the_effect():

@@ -118,7 +118,8 @@ PAIRS_OF_TWO = np.arange(200) // 2
 
 def test_every_verdict_that_is_tested_has_a_chance(make_counts, make_scores, verdict):
     clustered = make_counts(8, 2, 200, clusters=PAIRS_OF_TWO)
-    few_clusters = make_counts(8, 2, 200, clusters=np.arange(200) // 20)
+    few_clusters = make_counts(8, 2, 200, clusters=np.arange(200) // 19)
+    unequal = make_counts(8, 2, 200, clusters=np.arange(1, 201) // 2)
     equal = make_scores([0.5] * 300, "score", bounds=(0, 1))
     tests = [
         verdict(0.02, *clustered),
@@ -129,7 +130,7 @@ def test_every_verdict_that_is_tested_has_a_chance(make_counts, make_scores, ver
     ]
     assert [found.power for found in tests if not 0.3 < found.power <= 1] == []
     assert verdict(0.02, *few_clusters, Statistic.FLIPS).power == 0
-    assert verdict(0.02, *clustered, Statistic.FLIPS).power is None  # too few hits to tell
+    assert verdict(0.02, *unequal, Statistic.FLIPS).power is None  # too few hits to tell
 
 
 def test_what_cannot_fail_or_tell_says_so(make_counts, make_scores, verdict):
