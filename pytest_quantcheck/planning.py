@@ -6,6 +6,8 @@ budgets of a suite.
 
 from __future__ import annotations
 
+import math
+
 from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.stats.family import levels
@@ -64,6 +66,8 @@ def needed_examples(
     1548
     """
     plan = _plan(limit, value, alpha=alpha, family_size=family_size, assuming=assuming)
+    if true is not None and not math.isfinite(true):
+        raise UsageError(f"true={true!r}: expected a finite number in the unit of {limit}")
     return plan.needed(plan.best if true is None else true)
 
 
@@ -138,7 +142,30 @@ def _plan(
         raise UsageError(f"{limit} compares weights exactly; no number of examples matters")
     if type(family_size) is not int or family_size < 1:
         raise UsageError(f"family_size={family_size!r}: expected a whole number, at least 1")
+    _check(assuming)
     return Plan(limit=stated, levels=levels(alpha, family_size), assuming=assuming)
+
+
+def _check(assuming: Assumptions) -> None:
+    """Raise UsageError for what no examples can be like."""
+    expected = {
+        "flips": (assuming.flips, 0 <= assuming.flips <= 1, "a fraction in [0, 1]"),
+        "reference_level": (
+            assuming.reference_level,
+            0 < assuming.reference_level <= 1,
+            "a fraction above 0, at most 1",
+        ),
+        "spread": (
+            assuming.spread,
+            assuming.spread is None or 0 < assuming.spread < math.inf,
+            "a number above 0",
+        ),
+        "cluster_size": (assuming.cluster_size, assuming.cluster_size >= 1, "at least 1"),
+        "design_effect": (assuming.design_effect, assuming.effect > 0, "a number above 0"),
+    }
+    for name, (value, is_possible, text) in expected.items():
+        if not is_possible:
+            raise UsageError(f"{name}={value!r}: expected {text}")
 
 
 def _checked(n: int) -> int:

@@ -40,7 +40,7 @@ _SHARES = {Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
 _LEVELS = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
 _PILOT = 100
 _FAR = 20.0
-_HALVINGS = 24
+_HALVINGS = 16
 _STEPS = 200
 """In clusters, a share of 0 or 1 shows nothing: values between are tried."""
 
@@ -206,6 +206,7 @@ class Plan:
         is_relative = self.limit.statistic is Statistic.RECOVERY
         drop = (1 - true) * level if is_relative else true
         losses = max((self.assuming.flips + drop) / 2, drop)
+        losses = min(losses, max(level, drop)) if is_relative else losses
         gains = losses - drop
         return losses, gains, level + gains if is_relative else 1.0
 
@@ -268,7 +269,8 @@ class Plan:
     def _edge(self, outcome: Outcome, n: int, *, towards: float) -> float | None:
         """Return the value nearest the limit at which `outcome` comes with 80 % power."""
         start = self._scaled(self.limit.value)
-        steps = _STEPS if self.is_binary and self._is_clustered else 1
+        is_share = self.is_binary and self.limit.statistic in _SHARES | _LEVELS
+        steps = _STEPS if is_share and self._is_clustered else 1
         far = (start + (self._scaled(towards) - start) * i / steps for i in range(1, steps + 1))
 
         def is_shown(scaled: float) -> bool:

@@ -209,3 +209,64 @@ def test_without_a_cache_everything_is_assumed(project):
     result = project.run(*args, "--quant-plan")
 
     assert row(result, "quiz")[-1] == "assumed"
+
+
+def test_scores_are_planned_on_their_range(project):
+    project.tests(
+        "scored = Generation.from_examples(\n"
+        "    rows(100, prompt=lambda i: f'write {i}', answer='right'), name='scored',\n"
+        "    max_new_tokens=8, score=lambda output, example: 5.0, bounds=(0, 10))\n"
+        "@pytest.mark.quant_budget('int8', workload=scored, max_score_drop=0.5)\n"
+        "def test_scored(quant): ...\n"
+    )
+
+    result = project.run("--quant-plan")
+
+    # The spread is a tenth of 10: (1.645 + 0.842)^2 / 0.5^2, and a little for t.
+    assert row(result, "scored")[-2] == "27"
+
+
+def test_wrong_markers_are_errors_of_collection_as_in_a_run(project, how):
+    project.tests("@pytest.mark.quant_budget(workload=quiz, max_acuracy_drop=0.1)\n"
+                  "def test_quiz(quant): ...\n")  # fmt: skip
+
+    result = project.run(*how, "--quant-plan")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["*did you mean 'max_accuracy_drop'*"])
+    result.stdout.no_fnmatch_line("*quantcheck plan*")
+
+
+@pytest.mark.parametrize("kept", ['"other"', '{"test_suite.py::test_quiz[int8]": [{"n": 3}]}'])
+def test_what_another_version_left_in_the_cache_is_passed_over(project, kept):
+    project.tests(SUITE)
+    folder = project.pytester.path / ".pytest_cache" / "v" / "quantcheck"
+    folder.mkdir(parents=True)
+    (folder / "last").write_text(kept, encoding="utf-8")
+
+    result = project.run("--quant-plan")
+
+    assert row(result, "quiz")[-1] == "assumed"
+
+
+def test_a_run_of_one_test_keeps_what_is_known_of_the_others(project):
+    project.tests(SUITE.replace("raise AssertionError", "print"))
+    for name in ("quiz", "manual"):
+        project.run("-k", name)
+
+    result = project.run("--quant-plan")
+
+    assert [row(result, name)[-1] for name in ("quiz", "few", "manual")] == [
+        "last run",
+        "assumed",
+        "last run",
+    ]
+
+
+def test_it_runs_without_a_terminal_and_without_xdist(project):
+    project.tests(SUITE)
+
+    assert project.run("--quant-plan", "-p", "no:terminal").ret == 0
+    assert (
+        project.run_subprocess("--quant-plan", "--import-mode=prepend", "-p", "no:xdist").ret == 0
+    )
