@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.workloads.source import JsonlSource, MemorySource, resolve
 from pytest_quantcheck.workloads.template import Template, parse_template
@@ -89,11 +89,7 @@ def checked_prompting(
     known = sorted(kind.__annotations__)
     for option in options:
         if option not in known:
-            close = get_close_matches(option, known, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(
-                f"{place}: unknown option {option!r}; {meant}Known: {', '.join(known)}"
-            )
+            raise UsageError(f"{place}: unknown option {option!r}; {suggestion(option, known)}")
     try:
         return _checked(**options)
     except UsageError as error:

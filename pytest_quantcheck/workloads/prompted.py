@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.asked import Asked, Question, Shot, ask
 from pytest_quantcheck.workloads.base import Workload, text
@@ -216,11 +216,9 @@ class Prompted(Workload[ItemT_co]):
         known = {name for one in source.examples if hasattr(one, "keys") for name in one}
         for name in asked:
             if known and name not in known:
-                close = get_close_matches(name, known, n=1)
-                meant = f"did you mean {close[0]!r}? " if close else ""
                 raise UsageError(
-                    f"workload {self.name}: template field {name!r} is in no example; {meant}"
-                    f"Known: {', '.join(sorted(known))}"
+                    f"workload {self.name}: template field {name!r} is in no example; "
+                    f"{suggestion(name, known)}"
                 )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
+from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads import scorers as known
 from pytest_quantcheck.workloads.judge import JUDGED, OwnJudge
@@ -182,10 +182,8 @@ def refuse_unknown(options: Mapping[str, object], known_names: Iterable[str], na
     names = sorted(known_names)
     for option in options:
         if option not in names:
-            close = get_close_matches(option, names, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
             raise UsageError(
-                f"workload {name}: unknown option {option!r}; {meant}Known: {', '.join(names)}"
+                f"workload {name}: unknown option {option!r}; {suggestion(option, names)}"
             )
 
 

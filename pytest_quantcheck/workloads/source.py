@@ -102,7 +102,7 @@ def _parse(line: str, place: str) -> dict[str, Plain]:
         value = json.loads(line)
     except json.JSONDecodeError as error:
         raise MeasurementError(
-            f"{place}: not JSON ({error.msg} at column {error.colno})"
+            f"{place}: not JSON ({error.msg} at column {error.colno}), expected one object a line"
         ) from error
     if not isinstance(value, dict):
         raise MeasurementError(f"{place}: found {type(value).__name__}, expected a JSON object")

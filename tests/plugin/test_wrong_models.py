@@ -111,6 +111,15 @@ def test_wrong_settings_of_the_model_are_usage_errors(suite, option, message):
     assert message in result.stderr.str()
 
 
+def test_each_folder_that_was_looked_from_is_named_once(suite):
+    suite.tests(f"{BUDGET}def test_quiz(quant): ...")
+
+    result = suite.run("--quant-model=./absent")
+
+    assert result.ret == USAGE
+    result.stderr.fnmatch_lines([f"*no such folder; looked from {suite.pytester.path}"])
+
+
 @pytest.mark.parametrize("name", ["revision", "adapter"])
 def test_a_setting_of_a_model_needs_a_model(suite, name):
     (suite.pytester.path / "pyproject.toml").unlink()

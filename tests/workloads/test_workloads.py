@@ -110,7 +110,11 @@ def test_a_bad_row_is_refused_with_place_and_reason(tmp_path, change, message):
 
 @pytest.mark.parametrize(
     ("line", "message"),
-    [("{", "not JSON"), ("[1]", "found list, expected a JSON object"), ("3", "found int")],
+    [
+        ("{", "not JSON .*, expected one object a line"),
+        ("[1]", "found list, expected a JSON object"),
+        ("3", "found int"),
+    ],
 )
 def test_a_bad_line_is_refused_with_its_number(tmp_path, line, message):
     path = tmp_path / "quiz.jsonl"
