@@ -188,12 +188,18 @@ class Plan:
         return chance or 0.0
 
     def _share_chance(self, n: int, *, true: float, is_pass: bool) -> float:
-        limit, levels = self.limit.value, self.levels
         if self._is_clustered:
             n_clusters = int(n / self.assuming.cluster_size)
             error = math.sqrt(true * (1 - true) * self.assuming.effect / n)
             mean = self._mean_chance(error, df=n_clusters - 1, true=true, is_pass=is_pass)
-            return mean * mixed_chance(n_clusters, true, at_least=MIN_MIXED_CLUSTERS)
+            mixed = mixed_chance(n_clusters, true, at_least=MIN_MIXED_CLUSTERS)
+            if not self.assuming.cluster_size.is_integer():
+                return mean * mixed
+            return mean * mixed + (1 - mixed) * self._binomial(n_clusters, true, is_pass=is_pass)
+        return self._binomial(n, true, is_pass=is_pass)
+
+    def _binomial(self, n: int, true: float, *, is_pass: bool) -> float:
+        limit, levels = self.limit.value, self.levels
         bound = self.limit.bound
         if is_pass:
             bound = Bound.LOWER if bound is Bound.UPPER else Bound.UPPER
@@ -254,6 +260,8 @@ class Plan:
         needed = needed_clusters(pilot, _PILOT, limit=limit, alpha=alpha)
         if self.is_binary:
             rarer = min(true, 1 - true)
+            if rarer == 0 and size.is_integer():  # clusters of one size are tested as wholes
+                return size * needed_for_share(true, limit=self.limit.value, alpha=alpha)
             enough = float(special.gammaincinv(MIN_MIXED_CLUSTERS, POWER))
             needed = max(needed, enough / rarer if rarer > 0 else math.inf)
         return needed * size

@@ -170,7 +170,7 @@ def test_clusters_widen_by_the_design_effect():
 
 
 def test_shares_in_clusters_need_20_with_a_hit_and_20_without():
-    found = plan("max_flip_rate", 0.1, cluster_size=2.0)
+    found = plan("max_flip_rate", 0.1, cluster_size=2.5)
 
     assert found.needed(0.0) is None
     assert found.chance(Outcome.PASS, n=78, true=0.05) == 0
@@ -178,7 +178,15 @@ def test_shares_in_clusters_need_20_with_a_hit_and_20_without():
     assert 0 < found.largest_pass(4000) < 0.1 < found.smallest_fail(4000) < 1
     # 23.6 clusters with a hit are expected where at least 20 come with 80 % (Poisson).
     expected = stats.gamma.ppf(0.8, 20)
-    assert found.needed(0.01) == math.ceil(2 * expected / 0.01)
+    assert found.needed(0.01) == math.ceil(2.5 * expected / 0.01)
+
+
+def test_clusters_of_one_size_are_wholes_where_nothing_flips():
+    found = plan("max_flip_rate", 0.05, cluster_size=2.0)
+
+    assert found.needed(0.0) == 2 * 59
+    assert found.chance(Outcome.PASS, n=2 * 59, true=0.0) == 1
+    assert found.chance(Outcome.PASS, n=2 * 58, true=0.0) == 0
 
 
 def test_few_gains_and_lossy_references_leave_shares_that_exist():
