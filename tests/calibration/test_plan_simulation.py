@@ -15,7 +15,7 @@ from pytest_quantcheck.stats.scores import ExampleScores
 
 FAMILY = 5
 LEVELS = levels(0.05, FAMILY)
-RUNS = 200
+RUNS = 100
 SLACK = 4 * math.sqrt(0.8 * 0.2 / RUNS)
 """Four standard errors of a share of 80 %."""
 
