@@ -11,10 +11,11 @@ from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
 from pytest_quantcheck.measure.tasks.prompts import choice_prompt, tokens_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_quantcheck.measure.tasks.common import Job
     from pytest_quantcheck.measure.tasks.prompts import ChoicePrompt
+    from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.example import ChoiceItem
     from pytest_quantcheck.workloads.prompted import Prompted
 
@@ -57,15 +58,29 @@ def measure_choice(job: Job) -> TaskResult:
         lengths = [max(1, len(choice.strip())) for choice in item.choices]
         per_character = [one / length for one, length in zip(nats, lengths, strict=True)]
         normalized.append(decide(per_character, item.answer))
-    return TaskResult(
+    return result_of(
+        prompts,
         scores={
             "accuracy": example_scores("accuracy", _values(decisions), job.examples),
             "accuracy_norm": example_scores("accuracy_norm", _values(normalized), job.examples),
         },
-        outputs=tuple(
+        outputs=[
             Output(text=example.item.choices[decision.chosen], margin=decision.margin)
             for example, decision in zip(job.examples, decisions, strict=True)
-        ),
+        ],
+    )
+
+
+def result_of(
+    prompts: Sequence[ChoicePrompt],
+    *,
+    scores: Mapping[str, ExampleScores],
+    outputs: Sequence[Output],
+) -> TaskResult:
+    """Return scores and outputs with what the model was asked."""
+    return TaskResult(
+        scores=scores,
+        outputs=tuple(outputs),
         tokens=sum(prompt.scored_tokens for prompt in prompts),
         first_token_ids=prompts[0].requests[0].tokens,
         prompt_digests=tuple(

@@ -9,7 +9,7 @@ import numpy as np
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.measurement import Output, TaskResult
-from pytest_quantcheck.measure.tasks.choice import decide, log_likelihoods
+from pytest_quantcheck.measure.tasks.choice import decide, log_likelihoods, result_of
 from pytest_quantcheck.measure.tasks.common import (
     check_length,
     classifier,
@@ -60,18 +60,13 @@ def measure_classification(job: Job, workload: Classification) -> TaskResult:
         decide(_by_label(workload, found), example.item.labels.index(example.item.label))
         for found, example in zip(nats, job.examples, strict=True)
     ]
-    return TaskResult(
+    return result_of(
+        prompts,
         scores=_accuracy(job, decisions),
-        outputs=tuple(
+        outputs=[
             Output(text=example.item.labels[decision.chosen], margin=decision.margin)
             for example, decision in zip(job.examples, decisions, strict=True)
-        ),
-        tokens=sum(prompt.scored_tokens for prompt in prompts),
-        first_token_ids=prompts[0].requests[0].tokens,
-        prompt_digests=tuple(
-            tokens_digest([request.tokens for request in prompt.requests]) for prompt in prompts
-        ),
-        cut_prompts=sum(prompt.is_cut for prompt in prompts),
+        ],
     )
 
 
