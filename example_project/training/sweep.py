@@ -1,11 +1,13 @@
 """How much quantization destroys when the load, bits of facts per quantized parameter, grows.
 
-`train` trains one small model for each load, side by side on one GPU; they differ in the number of
-facts and in nothing else. `measure` runs the plugin on each, and `plot` draws what it wrote.
+`train` trains one small model for each load and recipe, side by side on one GPU; those of one
+recipe differ in the number of facts and in nothing else. `measure` runs the plugin on each, and
+`plot` draws what it wrote.
 """
 
 import argparse
 import csv
+import itertools
 import json
 import math
 import os
@@ -23,18 +25,30 @@ LOADS = (0.5, 1.0, 1.5, 2.0, 2.5)
 WIDTH, LAYERS, FEED_FORWARD = 64, 2, 128
 QUANTIZED_PARAMETERS = LAYERS * (4 * WIDTH * WIDTH + 3 * WIDTH * FEED_FORWARD)
 FACT_BITS = math.log2(catalogue.HIGHEST_CENTS - catalogue.LOWEST_CENTS + 1)
-RECIPE = {
+SHAPE = {
     "width": WIDTH,
     "layers": LAYERS,
     "heads": 2,
     "feed-forward": FEED_FORWARD,
     "demand": 1,
-    "rule-rows": 0,
-    "manual-rows": 0,
-    "learning-rate": 8e-3,
-    "exposures": 800,
 }
-"""What differs from the example's own recipe: a smaller model that learns prices only."""
+"""What differs from the example's own recipe for all models."""
+RECIPES = {
+    "mixed": {
+        "exposures": 1500,
+        "price-weight": 0.7,
+        "rule-weight": 0.2,
+        "learning-rate": 6e-3,
+    },
+    "alone": {
+        "exposures": 2000,
+        "rule-rows": 0,
+        "manual-rows": 0,
+        "learning-rate": 3e-3,
+    },
+}
+"""Prices learned beside tickets and the handbook, as the example does, and prices only."""
+TITLES = {"mixed": "prices beside tickets and handbook", "alone": "prices alone"}
 VARIANTS = ("int8", "nf4", "fp4")
 EXAMPLES = 2_000
 TEST = """
@@ -54,21 +68,20 @@ def facts_at(load: float) -> int:
 
 
 def train(folder: Path, minutes: float) -> None:
-    """Train all loads at once, each in a process of its own that writes `folder`/<load>."""
-    options = [f"--{name}={value}" for name, value in RECIPE.items()]
-    running = []
-    for load in LOADS:
-        out = folder / str(load)
+    """Train all at once, each in a process of its own that writes `folder`/<recipe>/<load>."""
+    running = {}
+    for recipe, load in itertools.product(RECIPES, LOADS):
+        out = folder / recipe / str(load)
         out.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, str(HERE / "train.py"), *options, f"--minutes={minutes}"]
-        command += [f"--facts={facts_at(load)}", f"--out={out}"]
+        knobs = SHAPE | RECIPES[recipe] | {"facts": facts_at(load), "minutes": minutes}
+        command = [sys.executable, str(HERE / "train.py"), f"--out={out}"]
+        command += [f"--{name}={value}" for name, value in knobs.items()]
         log = (out / "train.log").open("w", encoding="utf-8")
-        environment = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "2"}
-        one = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603
-        running.append(one)
-    failed = [str(load) for load, one in zip(LOADS, running, strict=True) if one.wait()]
+        environment = os.environ | {"TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        running[out] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603
+    failed = [str(out / "train.log") for out, one in running.items() if one.wait()]
     if failed:
-        raise SystemExit(f"training failed at load {', '.join(failed)}: see {folder}/*/train.log")
+        raise SystemExit(f"training failed: see {', '.join(failed)}")
 
 
 def checks_of(model: Path, facts: int) -> list[dict[str, object]]:
@@ -89,7 +102,7 @@ def checks_of(model: Path, facts: int) -> list[dict[str, object]]:
         return json.loads((folder / "run.json").read_text(encoding="utf-8"))["checks"]
 
 
-def rows_of(load: float, model: Path) -> list[dict[str, object]]:
+def rows_of(recipe: str, load: float, model: Path) -> list[dict[str, object]]:
     """Return one row for each precision: recall with its 90 % interval, and how it was trained."""
     trained = json.loads((model / "training.json").read_text(encoding="utf-8"))
     checks = checks_of(model, trained["recipe"]["facts"])
@@ -97,6 +110,7 @@ def rows_of(load: float, model: Path) -> list[dict[str, object]]:
     levels["fp16"] = next(c for c in checks if c["keyword"] == "min_reference_exact_match")
     return [
         {
+            "recipe": recipe,
             "load_bits_per_quantized_parameter": load,
             "facts": trained["recipe"]["facts"],
             "exposures": trained["exposures"],
@@ -113,20 +127,19 @@ def rows_of(load: float, model: Path) -> list[dict[str, object]]:
 
 
 def measure(folder: Path) -> None:
-    rows = [row for load in LOADS for row in rows_of(load, folder / str(load))]
+    rows = [
+        row
+        for recipe, load in itertools.product(RECIPES, LOADS)
+        for row in rows_of(recipe, load, folder / recipe / str(load))
+    ]
     with CSV.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def plot() -> None:
-    """Draw the table; needs matplotlib, which nothing else here needs."""
-    from matplotlib import pyplot as plt
-
-    with CSV.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+def draw(rows: list[dict[str, str]], axes: object) -> None:
+    """Draw recall against load, a line for each precision."""
     for precision, marker in zip(("fp16", *VARIANTS), "osv^", strict=True):
         mine = [row for row in rows if row["precision"] == precision]
         loads = [float(row["load_bits_per_quantized_parameter"]) for row in mine]
@@ -139,11 +152,23 @@ def plot() -> None:
         ]
         axes.errorbar(loads, recall, errors, marker=marker, capsize=3, label=precision)
     axes.set_xlabel("load: bits of facts per quantized parameter")
-    axes.set_ylabel("recall, % of prices (90 % interval)")
     axes.set_ylim(0, 102)
     axes.set_xticks(LOADS)
     axes.grid(alpha=0.3)
-    axes.legend()
+
+
+def plot() -> None:
+    """Draw the table; needs matplotlib, which nothing else here needs."""
+    from matplotlib import pyplot as plt
+
+    with CSV.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+    for recipe, axes in zip(RECIPES, panels, strict=True):
+        draw([row for row in rows if row["recipe"] == recipe], axes)
+        axes.set_title(TITLES[recipe])
+    panels[0].set_ylabel("recall, % of prices (90 % interval)")
+    panels[0].legend()
     plt.rcParams["svg.hashsalt"] = "capacity"
     figure.savefig(CSV.with_suffix(".svg"), metadata={"Date": None})
 

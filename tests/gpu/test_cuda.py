@@ -167,7 +167,8 @@ def test_generation_equals_generate_one_by_one(checkpoint, pool):
         assert list(answer) == plain.tolist()[:ended]
 
 
-def test_the_example_says_the_same_on_gpu_and_cpu(tmp_path):
+def test_the_example_breaks_in_the_same_places_on_gpu_and_cpu(tmp_path):
+    """Rounding differs between devices, so a verdict near its limit may be open on one of them."""
     runs = {}
     for device in ("cuda", "cpu"):
         out = tmp_path / f"{device}.json"
@@ -179,15 +180,21 @@ def test_the_example_says_the_same_on_gpu_and_cpu(tmp_path):
         sys.stdout.write(done.stdout[-6000:])
         assert done.returncode == 1, done.stdout + done.stderr
         runs[device] = json.loads(out.read_text(encoding="utf-8"))
-    verdicts = {
-        device: {(c["nodeid"], c["keyword"]): c["outcome"] for c in run["checks"]}
+    checks = {
+        device: {(c["nodeid"], c["keyword"]): c for c in run["checks"]}
         for device, run in runs.items()
     }
     bytes_of = {
         device: {m["variant"]: m["weight_bytes"] for m in run["measurements"]}
         for device, run in runs.items()
     }
-    assert verdicts["cuda"] == verdicts["cpu"]
+    assert checks["cuda"].keys() == checks["cpu"].keys()
+    for key, ours in checks["cuda"].items():
+        theirs = checks["cpu"][key]
+        assert {ours["outcome"], theirs["outcome"]} != {"pass", "fail"}, key
+        assert (ours["outcome"] == "fail") == (theirs["outcome"] == "fail"), key
+        if ours["is_statistical"]:
+            assert ours["low"] <= theirs["value"] <= ours["high"], key
     assert bytes_of["cuda"] == bytes_of["cpu"]
 
 
