@@ -207,6 +207,22 @@ class ItemRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HolmRecord:
+    """A budget that is no FAIL by itself, and over its limit by Holm's test of the whole run."""
+
+    nodeid: str
+    model: str
+    """As in its `EnvironmentRecord`."""
+    variant_label: str
+    workload: str
+    slice: str | None
+    keyword: str
+    p_fail: float
+    p_adjusted: float
+    """Holm's adjusted p-value, at most the run's alpha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A whole run."""
 
@@ -218,6 +234,8 @@ class RunRecord:
     environments: list[EnvironmentRecord]
     """One for each model."""
     checks: list[CheckRecord]
+    also_failing: list[HolmRecord]
+    """Of the budgets that are not FAIL; the exit status does not depend on them."""
     measurements: list[MeasurementRecord]
     warnings: list[str]
 

@@ -13,6 +13,7 @@ from pytest_quantcheck.core.record import (
     RunRecord,
     from_builtins,
 )
+from pytest_quantcheck.plugin.holm import also_failing
 
 if TYPE_CHECKING:
     import pytest
@@ -80,6 +81,7 @@ class Ledger:
             environment=next(iter(environments.values()), None),
             environments=list(environments.values()),
             checks=self.checks,
+            also_failing=also_failing(self.checks, list(environments.values())),
             measurements=list(measured.values()),
             warnings=self._warnings(),
         )

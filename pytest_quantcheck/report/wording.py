@@ -11,11 +11,12 @@ from pytest_quantcheck.core.quantity import (
     format_count,
     format_interval,
     format_limit,
+    format_pvalue,
     format_quantity,
 )
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, HolmRecord
 
 _STATISTIC_NAMES = {
     "drop": "{metric} drop",
@@ -87,7 +88,7 @@ def these_examples(check: CheckRecord) -> str:
     return f"on these {format_count(check.n)} {noun(check)}"
 
 
-def place(check: CheckRecord) -> str:
+def place(check: CheckRecord | HolmRecord) -> str:
     """Return the workload with the slice, if the budget is on one: `triage[refunds]`."""
     return check.workload + ("" if check.slice is None else f"[{check.slice}]")
 
@@ -99,6 +100,15 @@ def collapse(check: CheckRecord) -> str:
         f"{place(check)} on {check.variant_label}: {statistic_name(check)} "
         f"{interval_in_words(check)}, n = {format_count(check.n)}: over the budget of "
         f"{limit_with_side(check)}, though the whole {whole}"
+    )
+
+
+def also_failing(holm: HolmRecord) -> str:
+    """Return that the whole run shows what one budget alone does not."""
+    return (
+        f"also failing (Holm): {holm.nodeid}: {holm.keyword} of {holm.variant_label} on "
+        f"{place(holm)}, p {format_pvalue(holm.p_fail)}, "
+        f"{format_pvalue(holm.p_adjusted)} over the family"
     )
 
 

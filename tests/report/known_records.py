@@ -108,13 +108,14 @@ ENVIRONMENT = EnvironmentRecord(
 )
 
 
-def run(*checks, measurements=(MEASURED,), warnings=()):
+def run(*checks, measurements=(MEASURED,), also_failing=(), warnings=()):
     return RunRecord(
         schema_version=SCHEMA_VERSION,
         started="2026-11-21T10:00:00+00:00",
         environment=ENVIRONMENT,
         environments=[ENVIRONMENT],
         checks=list(checks),
+        also_failing=list(also_failing),
         measurements=list(measurements),
         warnings=list(warnings),
     )

@@ -1,9 +1,14 @@
 """Family sizes and error rates."""
 
+import random
+from itertools import combinations
+
 import pytest
 
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.stats.family import family_size, levels
+from pytest_quantcheck.stats.family import adjust_by_holm, family_size, levels
+
+ALPHA = 0.05
 
 
 def test_sizes_round_up_to_one_two_five():
@@ -36,3 +41,42 @@ def test_only_fail_is_divided():
 def test_alpha_that_allows_both_verdicts_is_refused(alpha):
     with pytest.raises(UsageError, match=r"give a number above 0 and below 0\.5"):
         levels(alpha, 1)
+
+
+def rejected_by_closed_tests(p_values):
+    """Return the hypotheses of which every intersection is rejected by Bonferroni's test."""
+    everyone = range(len(p_values))
+    kept = set()
+    for size in range(1, len(p_values) + 1):
+        for group in combinations(everyone, size):
+            if min(p_values[i] for i in group) > ALPHA / size:
+                kept |= set(group)
+    return set(everyone) - kept
+
+
+@pytest.mark.parametrize("n_decided", [0, 1, 4, 6])
+def test_holm_rejects_what_the_closed_test_rejects(n_decided):
+    draw = random.Random(n_decided)
+    for _ in range(50):
+        decided = [draw.random() ** 4 for _ in range(n_decided)]
+
+        adjusted = adjust_by_holm(decided, 6)
+
+        everything = [*decided, *[1.0] * (6 - n_decided)]
+        found = {i for i, p in enumerate(adjusted) if p <= ALPHA}
+        assert found == rejected_by_closed_tests(everything)
+
+
+def test_holm_rejects_something_only_where_bonferroni_does():
+    draw = random.Random(2)
+    for _ in range(500):
+        p_values = [draw.random() ** 3 for _ in range(8)]
+
+        assert (min(adjust_by_holm(p_values, 20)) <= ALPHA) == (min(p_values) <= ALPHA / 20)
+
+
+def test_holm_goes_down_in_steps_and_never_below_a_smaller_p():
+    # Holm's thresholds at a family of four: .0125, .0167, .025, .05
+    assert adjust_by_holm([0.012, 0.016, 0.024, 0.049], 4) == [0.048, 0.048, 0.048, 0.049]
+    assert adjust_by_holm([0.026, 0.012, 0.016], 4) == pytest.approx([0.052, 0.048, 0.048])
+    assert adjust_by_holm([0.9, 0.5], 4) == [1.0, 1.0]
