@@ -1,0 +1,186 @@
+"""Error and power of latency ratios in noise that has a memory, through the shipped functions."""
+
+import itertools
+import math
+
+import numpy as np
+from tabulation import Table
+
+from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.stats.latency import TimedRuns, estimate_latency_ratio
+from pytest_quantcheck.stats.p95_ratio import PairedSeconds, estimate_p95_ratio
+
+LEVELS = levels(0.05, 1)
+PAIRS = 60
+"""Runs of either model."""
+
+
+def independent(rng, n):
+    return rng.normal(0, 0.02, n)
+
+
+def autocorrelated(memory):
+    def draw(rng, n):
+        innovations = rng.normal(0, 0.02 * math.sqrt(1 - memory**2), n)
+        innovations[0] = rng.normal(0, 0.02)
+        return np.array(list(itertools.accumulate(innovations, lambda x, e: memory * x + e)))
+
+    return draw
+
+
+def drift(rng, n):
+    return np.linspace(0, 0.05, n) + independent(rng, n)
+
+
+def throttle(rng, n):
+    return 0.08 * (np.arange(n) > rng.integers(n)) + independent(rng, n)
+
+
+def everything(rng, n):
+    return drift(rng, n) + throttle(rng, n) + autocorrelated(0.8)(rng, n) + (
+        (rng.random(n) < 0.02) * rng.exponential(0.5, n)
+    )  # fmt: skip
+
+
+def ticks(rng, n):
+    """Return noise as a clock shows it that ticks every 2 %."""
+    return np.log(np.maximum(np.round(50 * np.exp(independent(rng, n))), 1) / 50)
+
+
+NOISE = {
+    "independent, 2 %": independent,
+    "autocorrelation .8": autocorrelated(0.8),
+    "autocorrelation .98": autocorrelated(0.98),
+    "drift of 5 %": drift,
+    "throttling by 8 %": throttle,
+    "all of these and spikes": everything,
+    "clock ticks of 2 %": ticks,
+}
+
+
+def timed(noise, rng, *, ratio, per_block):
+    """Return 60 runs of either model in blocks of AB or BA, or of ABBA or BAAB."""
+    n_blocks = 2 * PAIRS // per_block
+    first = rng.random(n_blocks) < 0.5
+    pattern = np.array([False, True] if per_block == 2 else [False, True, True, False])
+    is_variant = (pattern[None, :] ^ first[:, None]).ravel()
+    seconds = 0.1 * np.exp(noise(rng, 2 * PAIRS) + math.log(ratio) * is_variant)
+    blocks = np.repeat(np.arange(n_blocks), per_block)
+    return TimedRuns(seconds=seconds, is_variant=is_variant, blocks=blocks)
+
+
+def rates(noise, runs, rng, *, excess, per_block=2):
+    """Return shares of PASS and of FAIL where the true ratio is the limit, 1, times 1 + excess."""
+    passed = failed = 0
+    for _ in range(runs):
+        drawn = timed(noise, rng, ratio=1 + excess, per_block=per_block)
+        found = estimate_latency_ratio(drawn, limit=1.0, levels=LEVELS)
+        passed += found.p_pass <= LEVELS.alpha_pass
+        failed += found.p_fail <= LEVELS.alpha_fail
+    return {"pass": passed / runs, "fail": failed / runs}
+
+
+def measure_ratio(cell, runs, rng):
+    noise = NOISE[cell["noise"]]
+    pairs, slower = (rates(noise, runs, rng, excess=excess) for excess in (0.0, 0.02))
+    blocks = rates(noise, runs, rng, excess=0.0, per_block=4)
+    return {
+        "false_pass": pairs["pass"],
+        "false_fail": pairs["fail"],
+        "power": slower["fail"],
+        "blocks_false_pass": blocks["pass"],
+        "blocks_false_fail": blocks["fail"],
+    }
+
+
+def requests(rng, n):
+    """Return times that differ by request for both models, and a little by run."""
+    request = rng.normal(0, 0.3, n)
+    return (request + rng.normal(0, 0.1, n) for _ in range(2))
+
+
+def unrelated(rng, n):
+    return (rng.normal(0, 0.3, n) for _ in range(2))
+
+
+def heavy(rng, n):
+    """Return times of which one in ten meets a pause of its own."""
+    request = rng.normal(0, 0.1, n)
+    return (request + (rng.random(n) < 0.1) * rng.exponential(0.5, n) for _ in range(2))
+
+
+LATENCIES = {
+    "long and short requests": requests,
+    "unrelated runs": unrelated,
+    "pauses in one run of ten": heavy,
+}
+
+
+def p95_rates(draw, runs, rng, *, n, limit):
+    """Return shares of PASS and of FAIL where the true ratio is 1."""
+    passed = failed = 0
+    for _ in range(runs):
+        reference, variant = map(np.exp, draw(rng, n))
+        pairs = PairedSeconds(reference=reference, variant=variant)
+        found = estimate_p95_ratio(pairs, limit=limit, levels=LEVELS, rng=rng)
+        passed += found.p_pass <= LEVELS.alpha_pass
+        failed += found.p_fail <= LEVELS.alpha_fail
+    return {"pass": passed / runs, "fail": failed / runs}
+
+
+def measure_p95(cell, runs, rng):
+    found = p95_rates(LATENCIES[cell["latencies"]], runs, rng, n=cell["n"], limit=1.0)
+    return {"false_pass": found["pass"], "false_fail": found["fail"]}
+
+
+PROTOTYPE = {
+    "independent, 2 %": (".050", "1.00", ".051"),
+    "autocorrelation .8": (".051", "1.00", ".052"),
+    "autocorrelation .98": (".049", "1.00", ".049"),
+    "drift of 5 %": (".050", "1.00", ".051"),
+    "throttling by 8 %": (".050", "1.00", ".052"),
+    "all of these and spikes": (".051", "1.00", ".051"),
+}
+"""Error and power of pairs, and error of blocks; its spikes came alone, ours on top of the rest."""
+
+TABLES = {
+    "latency-ratio": Table(
+        cells=[
+            {"noise": name}
+            | dict(zip(("pairs", "slower", "blocks"), PROTOTYPE.get(name, ()), strict=False))
+            for name in NOISE
+        ],
+        measure=measure_ratio,
+        columns={
+            "noise": "{noise}",
+            "pairs: false PASS / false FAIL": "{false_pass:.3f} / {false_fail:.3f}",
+            "prototype": "{pairs}",
+            "power at +2 %": "{power:.2f}",
+            "prototype ": "{slower}",
+            "blocks: false PASS / false FAIL": "{blocks_false_pass:.3f} / {blocks_false_fail:.3f}",
+            "prototype  ": "{blocks}",
+        },
+        runs=20_000,
+        parts=4,
+        nominal=dict.fromkeys(
+            ("false_pass", "false_fail", "blocks_false_pass", "blocks_false_fail"), 0.05
+        ),
+    ),
+    "p95-ratio": Table(
+        cells=[
+            {"latencies": name, "n": n, "prototype": prototype}
+            for name in LATENCIES
+            for n, prototype in ((100, ".034 / .038"), (300, ".042 / .020"), (1000, ".058 / .032"))
+        ],
+        measure=measure_p95,
+        columns={
+            "latencies": "{latencies}",
+            "n": "{n:,}",
+            "false PASS / false FAIL": "{false_pass:.3f} / {false_fail:.3f}",
+            "prototype": "{prototype}",
+        },
+        runs=10_000,
+        parts=20,
+        nominal={"false_pass": 0.05, "false_fail": 0.05},
+    ),
+}
