@@ -161,7 +161,8 @@ def test_a_rerun_cannot_turn_a_failure_green(project):
         "def test_quiz(quant):\n"
         "    runs.append(1)\n"
         "    easy = MultipleChoice.from_examples(rows(500, answer=0,\n"
-        "        choices=[' right', ' wrong'], context=lambda i: f'question {i + 300}:'), name='easy')\n"
+        "        choices=[' right', ' wrong'],\n"
+        "        context=lambda i: f'question {i + 300}:'), name='easy')\n"
         "    quant.measure(quiz if len(runs) == 1 else easy)\n"
     )
 
