@@ -19,7 +19,8 @@ from other_process import plugin_options
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
 from pytest_quantcheck.measure.backends.transformers import TransformersBackend
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.causal import CausalModel
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
 
 MIB = 2**20

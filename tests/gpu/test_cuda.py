@@ -14,7 +14,8 @@ import torch
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.causal import CausalModel
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import ScoreRequest
 from pytest_quantcheck.measure.reference import native_precision

@@ -266,7 +266,7 @@ def test_the_estimate_is_about_what_is_loaded(base, pool, saved, kind):
 def test_int8_of_a_bf16_checkpoint_explains_an_overflow(saved, base, tmp_path):
     folder = edited(saved("int8"), tmp_path / "own", dtype="bfloat16")
 
-    error = CheckpointBackend().load(as_stored(folder), base)._not_finite(0)
+    error = CheckpointBackend().load(as_stored(folder), base).not_finite(0)
 
     assert "configuration and no regression" in str(error)
 

@@ -145,7 +145,7 @@ def test_progress_is_told_by_example(runners):
 
 def test_batches_are_as_large_as_the_limit_lets_them(runners, monkeypatch):
     model = runners("bert")._pool.get(REFERENCE)
-    monkeypatch.setattr(model, "_limits", Limits(batch_tokens=6, logits=1))
+    monkeypatch.setattr(model, "limits", Limits(batch_tokens=6, logits=1))
 
     assert list(model._batches([(1, 5, 2), (1, 6, 2), (1, 5, 6, 2), (1, 7, 2)])) == [
         [2], [0, 1], [3],

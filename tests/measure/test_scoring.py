@@ -8,7 +8,8 @@ import tiny_models
 import torch
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.causal import CausalModel
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits, plan_batches
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, ScoreRequest
 

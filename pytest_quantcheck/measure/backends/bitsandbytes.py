@@ -17,8 +17,8 @@ from pytest_quantcheck.measure.backends.loading import (
     upcast_to_float32,
 )
 from pytest_quantcheck.measure.backends.transformers import DTYPES
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.weights import (
     classification_heads,
     end_tensors,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.causal import CausalModel
     from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource
 

@@ -20,8 +20,8 @@ from pytest_quantcheck.measure.backends.bitsandbytes import (
 from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
 from pytest_quantcheck.measure.backends.transformers import DTYPES
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.stored import read_stored, with_digests
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.engine.weights import read_weights
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.causal import CausalModel
     from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource, Weights
 

@@ -13,7 +13,7 @@ from pytest_quantcheck.measure.engine.weights import CLASSIFIER
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-    from pytest_quantcheck.measure.engine.causal import Loaded
+    from pytest_quantcheck.measure.engine.loaded import Loaded
 
 
 def is_classifier(config: PreTrainedConfig) -> bool:

@@ -14,12 +14,13 @@ from pytest_quantcheck.measure.backends.loading import (
     skeleton,
     upcast_to_float32,
 )
-from pytest_quantcheck.measure.engine.causal import CausalModel, Loaded
+from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.weights import read_weights
 from pytest_quantcheck.measure.reference import native_precision
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.engine.causal import CausalModel
     from pytest_quantcheck.measure.engine.classification import ClassificationModel
     from pytest_quantcheck.measure.protocols import ModelSource
 

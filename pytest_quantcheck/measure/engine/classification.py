@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -12,16 +11,12 @@ import torch
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.measure.engine.causal import (
-    CPU_LIMITS,
-    CUDA_LIMITS,
+from pytest_quantcheck.measure.engine.loaded import (
+    LoadedTransformer,
     known_context_tokens,
     library_errors,
-    opened,
 )
-from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
-from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-    from pytest_quantcheck.measure.engine.causal import Loaded
+    from pytest_quantcheck.measure.engine.loaded import Loaded
     from pytest_quantcheck.measure.engine.plan import Limits
     from pytest_quantcheck.measure.protocols import Advance
 
@@ -37,7 +32,7 @@ _FEWEST_LABELS = 2
 _INT8_LAYER = "Linear8bitLt"
 
 
-class ClassificationModel:
+class ClassificationModel(LoadedTransformer):
     """A `LoadedClassifier` of transformers.
 
     Parameters
@@ -59,48 +54,19 @@ class ClassificationModel:
     """
 
     def __init__(self, loaded: Loaded, *, limits: Limits | None = None) -> None:
-        on_cuda = loaded.device.startswith("cuda")
-        self.device = loaded.device
-        self.compute_dtype = loaded.compute_dtype
-        self.weights = loaded.weights
-        self.pack_limit: int | None = None
+        super().__init__(loaded, limits)
         self.labels = _labels(loaded.model)
         config = loaded.model.config.get_text_config()
         self.context_tokens = min(known_context_tokens(config, loaded.tokenizer))
-        self._limits = limits or (CUDA_LIMITS if on_cuda else CPU_LIMITS)
-        self._overflow_note = loaded.overflow_note
-        self._encoder = Encoder(loaded.tokenizer)
-        self._model: PreTrainedModel | None = loaded.model
         self._is_single = _takes_one(loaded.model)
         accepted = inspect.signature(loaded.model.forward).parameters
         self._takes_mask = "attention_mask" in accepted
 
-    @property
-    def model(self) -> PreTrainedModel:
-        """The model of transformers itself."""
-        return opened(self._model)
-
-    @property
-    def tokenizer(self) -> object:
-        """The tokenizer of transformers itself."""
-        return self._encoder.tokenizer
-
-    @property
-    def prefix_token(self) -> int:
-        """Token that stands before a document."""
-        return self._encoder.prefix_token
-
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, with all that the tokenizer puts around a text."""
         return (
-            self._encoder.encode_whole(text)
-            if special
-            else self._encoder.encode(text, special=False)
+            self.encoder.encode_whole(text) if special else self.encoder.encode(text, special=False)
         )
-
-    def decode(self, tokens: Sequence[int]) -> str:
-        """Return the text without special tokens."""
-        return self._encoder.decode(tokens)
 
     def render_chat(self, *_messages: object, **_options: object) -> NoReturn:
         """Raise UsageError: a classification head answers no chat."""
@@ -142,15 +108,8 @@ class ClassificationModel:
                 torch.cuda.empty_cache()
                 found = self._classified(sequences, advance)
         for index in np.flatnonzero(~np.isfinite(found).all(axis=1)).tolist():
-            raise self._not_finite(index)
+            raise self.not_finite(index)
         return found
-
-    def close(self) -> None:
-        """Free the memory for real."""
-        self._model = None
-        gc.collect()
-        if self.device.startswith("cuda"):
-            torch.cuda.empty_cache()
 
     def _classified(
         self, sequences: Sequence[Sequence[int]], advance: Advance | None
@@ -184,7 +143,7 @@ class ClassificationModel:
             groups[len(sequence)].append(index)
         most = 1 if self._is_single else self.pack_limit or len(sequences)
         for length in sorted(groups, reverse=True):
-            size = max(1, min(most, self._limits.batch_tokens // length))
+            size = max(1, min(most, self.limits.batch_tokens // length))
             for start in range(0, len(groups[length]), size):
                 yield groups[length][start : start + size]
 
@@ -196,15 +155,6 @@ class ClassificationModel:
             return np.asarray(logits.double().log_softmax(dim=-1).cpu().numpy(), np.float64)
         except torch.OutOfMemoryError:
             return None
-
-    def _not_finite(self, index: int) -> NonFiniteLogitsError:
-        note = self._overflow_note or (
-            f"the {self.compute_dtype} computation overflowed or the weights are broken; this is "
-            "no regression: check the checkpoint, or compute in bf16"
-        )
-        return NonFiniteLogitsError(
-            f"the logits are not finite (NaN or infinite): {note}", request=index
-        )
 
 
 def _labels(model: PreTrainedModel) -> tuple[str, ...]:
