@@ -14,7 +14,7 @@ from pytest_quantcheck.stats.ratio_mean import ClusterSums
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_FRACTIONS = np.array([0.08, 0.25, 0.6, 0.98])
+FRACTIONS = np.array([0.08, 0.25, 0.6, 0.98])
 """Bets as parts of the largest one; fixed before any data."""
 
 
@@ -42,14 +42,14 @@ def log_capitals(scores: ClusterSums, *, limit: float, reach: float) -> NDArray[
     """
     share = limit / reach
     stakes = (scores.sums / reach - share * scores.sizes) / float(np.max(scores.sizes))  # (g,)
-    bets = _FRACTIONS[:, None] / (1 - share)  # (4, 1)
+    bets = FRACTIONS[:, None] / (1 - share)  # (4, 1)
     return np.asarray(np.sum(np.log1p(-bets * stakes), axis=1))
 
 
 def log_e(scores: ClusterSums, *, limit: float, reach: float) -> float:
     """Return the log e-value of "the mean is `limit` or more": the mean of four bets."""
     capitals = log_capitals(scores, limit=limit, reach=reach)
-    return float(special.logsumexp(capitals)) - math.log(_FRACTIONS.size)
+    return float(special.logsumexp(capitals)) - math.log(FRACTIONS.size)
 
 
 def betting_p_pass(scores: ClusterSums, *, limit: float, reach: float) -> float:

@@ -72,7 +72,7 @@ def judge(
     UnpairedScoresError, MeasurementError
         See `paired.align`.
     """
-    evidence = _examine(limit, reference, variant=variant, levels=levels)
+    evidence = examine(limit, reference, variant=variant, levels=levels)
     if target is Target.DATASET:
         return decide(on_these_examples(evidence), levels=levels)
     verdict = decide(evidence, levels=levels)
@@ -82,9 +82,10 @@ def judge(
     return replace(verdict, power=evidence.chance(excess), power_at=excess)
 
 
-def _examine(
+def examine(
     limit: Limit, reference: ExampleScores, *, variant: ExampleScores, levels: Levels
 ) -> Evidence:
+    """Return what `judge` decides by."""
     if math.isnan(limit.value):
         raise UsageError(f"{limit.keyword} is NaN; give a number")
     if limit.statistic in _COMPARISONS:

@@ -17,6 +17,7 @@ from pytest_quantcheck.stats.power import needed_pairs
 from pytest_quantcheck.stats.proportion import clopper_pearson, p_at_least, p_at_most
 from pytest_quantcheck.stats.quantile import examples_for_quantile
 from pytest_quantcheck.stats.ratio_mean import ClusterSums, estimate_ratio_mean
+from pytest_quantcheck.stats.sequential.boundaries import boundary, crossing
 from pytest_quantcheck.stats.skewed_mean import estimate_skewed_mean
 from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
 
@@ -103,6 +104,14 @@ def hodges_lehmann(x):
     return {"hl": ranks.pseudo_median, "p_greater_0p01": ranks.p_fail(0.01)}
 
 
+def gs_boundary(K, alpha, spend):  # noqa: N803 - the golden file's name
+    times = tuple(k / K for k in range(1, K + 1))
+    if spend == "OF":
+        return {"z": [boundary(times[:k], alpha) for k in range(1, K + 1)]}
+    spent = tuple(alpha * math.log1p((math.e - 1) * time) for time in times)
+    return {"z": [crossing(times[:k], spent[:k]) for k in range(1, K + 1)]}
+
+
 PROCEDURES = {
     "tango_ci": tango_ci,
     "tango_z": tango_z,
@@ -113,6 +122,7 @@ PROCEDURES = {
     "bet_mixture_log_e": bet_mixture_log_e,
     "cluster_mean_cr2": cluster_mean,
     "cluster_mean_cr2_singletons_is_t_test": cluster_mean,
+    "gs_boundary": gs_boundary,
     "hall_transformed_t": hall_transformed_t,
     "hodges_lehmann": hodges_lehmann,
     "mlperf_min_queries": mlperf_min_queries,

@@ -1,0 +1,1 @@
+"""Verdicts before all examples are measured, at the error rates of those that wait."""

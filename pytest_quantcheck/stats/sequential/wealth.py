@@ -1,0 +1,86 @@
+"""Bets against either side of a limit, whose winnings are evidence at any time."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import special
+
+from pytest_quantcheck.stats.betting import FRACTIONS
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+
+def growth_of_pass(excesses: ArrayLike, *, highest: float) -> NDArray[np.float64]:
+    """Return (4, ...) by how much each bet on "the limit is kept" grows, as a logarithm.
+
+    Parameters
+    ----------
+    excesses : array_like
+        By how much observations exceed the limit, at most `highest`.
+    highest : float
+        Above 0.
+    """
+    return _growth(-np.asarray(excesses, dtype=np.float64) / highest)
+
+
+def growth_of_fail(excesses: ArrayLike, *, lowest: float) -> NDArray[np.float64]:
+    """Return (4, ...) by how much each bet on "the limit is exceeded" grows, as a logarithm.
+
+    Parameters
+    ----------
+    excesses : array_like
+        By how much observations exceed the limit, at least `lowest`.
+    lowest : float
+        Below 0.
+    """
+    return _growth(-np.asarray(excesses, dtype=np.float64) / lowest)
+
+
+def _growth(stakes: NDArray[np.float64]) -> NDArray[np.float64]:
+    fractions = FRACTIONS.reshape(-1, *[1] * stakes.ndim)
+    return np.asarray(np.log1p(fractions * stakes))
+
+
+def log_mixture(capitals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the logarithm of the mean of (4, ...) capitals, given as logarithms."""
+    return np.asarray(special.logsumexp(capitals, axis=0) - math.log(FRACTIONS.size))
+
+
+class Wealth:
+    """What four constant bets on each side have won so far.
+
+    Notes
+    -----
+    Where the limit is kept, the expected winnings of the bets on FAIL are at most 1 at all times,
+    so that they reach 1/alpha ever with probability alpha at most (Ville's inequality); and the
+    same of PASS where the limit is exceeded. Observations must be independent, or drawn in random
+    order; it does not matter when one looks, and how many there will be.
+
+    References
+    ----------
+    I. Waudby-Smith, A. Ramdas, JRSS B 86 (2024) 1, arXiv:2010.09686.
+    """
+
+    def __init__(self, *, lowest: float, highest: float) -> None:
+        """Start with 1 on either side; excesses lie in [`lowest`, `highest`], around 0."""
+        self._lowest, self._highest = lowest, highest
+        self._pass, self._fail = np.zeros((2, FRACTIONS.size))
+
+    def bet(self, excesses: NDArray[np.float64]) -> None:
+        """Add (g,) observations, as they exceed the limit."""
+        self._pass += growth_of_pass(excesses, highest=self._highest).sum(axis=1)
+        self._fail += growth_of_fail(excesses, lowest=self._lowest).sum(axis=1)
+
+    @property
+    def log_e_pass(self) -> float:
+        """Logarithm of the e-value of "at or over the limit"; large shows PASS."""
+        return float(log_mixture(self._pass))
+
+    @property
+    def log_e_fail(self) -> float:
+        """Logarithm of the e-value of "within the limit"; large shows FAIL."""
+        return float(log_mixture(self._fail))
