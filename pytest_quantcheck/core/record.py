@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from types import NoneType, UnionType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
 if TYPE_CHECKING:
@@ -124,6 +125,9 @@ class CheckRecord:
     n_better: int
     slices: list[SliceRecord]
     """Where the examples that got worse are; empty where the data names no slices."""
+    examples: str | None
+    """Key of the variant's `ExamplesRecord`, which names the reference's; None where none is
+    written, or only the weights count."""
 
     @property
     def is_toothless(self) -> bool:
@@ -223,6 +227,15 @@ class HolmRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """A file that belongs to a run."""
+
+    path: str
+    """From the folder of the run's own file."""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """A whole run."""
 
@@ -238,6 +251,8 @@ class RunRecord:
     """Of the budgets that are not FAIL; the exit status does not depend on them."""
     measurements: list[MeasurementRecord]
     warnings: list[str]
+    examples: FileRecord | None
+    """The per-example records; None where nothing was measured, or no file asked for."""
 
 
 def to_builtins(value: object) -> Plain:
@@ -262,19 +277,23 @@ def to_builtins(value: object) -> Plain:
 
 
 def from_builtins(kind: type[RecordT], data: Mapping[str, Plain]) -> RecordT:
-    """Return the record of type `kind` that `to_builtins` made into `data`."""
+    """Return the record of type `kind` that `to_builtins` made into `data`.
+
+    Where a number is due, `inf`, `-inf` and `nan` may stand for one, as in strict JSON.
+    """
     hints = get_type_hints(kind)
     return kind(**{name: _revive(hint, data[name]) for name, hint in hints.items()})
 
 
 def _revive(hint: object, value: Plain) -> object:
     """Return `value` with its records restored, as the annotation `hint` says."""
-    if value is None:
-        return None
-    (inner,) = get_args(hint)[:1] or (None,)
-    if isinstance(value, list) and is_dataclass(inner):
-        return [_revive(inner, item) for item in value]
-    record = hint if is_dataclass(hint) else inner
-    if isinstance(record, type) and is_dataclass(record) and isinstance(value, dict):
-        return from_builtins(record, value)
+    if isinstance(hint, UnionType):
+        (hint,) = (kind for kind in get_args(hint) if kind is not NoneType)
+    if isinstance(value, list):
+        (inner,) = get_args(hint)
+        return value if inner in {str, int} else [_revive(inner, item) for item in value]
+    if hint is float and isinstance(value, str):
+        return float(value)
+    if isinstance(hint, type) and is_dataclass(hint) and isinstance(value, dict):
+        return from_builtins(hint, value)
     return value

@@ -43,6 +43,8 @@ class Pair:
 
     reference: Side
     variant: Side
+    examples: str | None = None
+    """Key of the variant's per-example record, if one is written."""
 
     @property
     def measurements(self) -> tuple[Measurement, Measurement]:
@@ -55,7 +57,8 @@ class Pair:
     def restricted(self, name: str, *, shown: str) -> Pair:
         """Return the pair on one slice of its workload."""
         reference, variant = (restrict(side, name, shown=shown) for side in self.measurements)
-        return Pair(
+        return replace(
+            self,
             reference=replace(self.reference, measurement=reference),
             variant=replace(self.variant, measurement=variant),
         )
@@ -202,6 +205,7 @@ def _record(
         n_worse=changes.n_worse,
         n_better=changes.n_better,
         slices=list(changes.slices),
+        examples=pair.examples if measured else None,
     )
 
 

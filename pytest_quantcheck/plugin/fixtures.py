@@ -188,7 +188,8 @@ class Quant:
             )
         if workload not in self._pairs:
             found = self._laboratory.runner.measure_pair(self._recipe, workload)
-            self._pairs[workload] = self._pair(found.reference, found.variant)
+            pair = self._pair(found.reference, found.variant)
+            self._pairs[workload] = self._session.outbox.add(pair)
         return self._pairs[workload]
 
     def _pair(self, reference: Measurement | None, variant: Measurement | None) -> Pair:

@@ -126,8 +126,8 @@ def _record(
     return ExampleRecord(
         example=example.id,
         slice=example.slice,
-        prompt=_capped(prompt),
-        expected=_capped(expected),
+        prompt=capped(prompt),
+        expected=capped(expected),
         reference_output=texts[0],
         variant_output=texts[1],
         reference_value=values[0][example.id],
@@ -138,12 +138,12 @@ def _record(
     )
 
 
-def _capped(text: str) -> str:
+def capped(text: str, longest: int = _LONGEST_TEXT) -> str:
     """Return `text`, or its beginning and its end."""
-    if len(text) <= _LONGEST_TEXT:
+    if len(text) <= longest:
         return text
-    half = _LONGEST_TEXT // 2
-    return text[:half] + _left_out(len(text) - _LONGEST_TEXT) + text[-half:]
+    half = longest // 2
+    return text[:half] + _left_out(len(text) - longest) + text[-half:]
 
 
 def _capped_pair(reference: str, variant: str) -> tuple[str, str]:

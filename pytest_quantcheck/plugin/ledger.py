@@ -35,6 +35,8 @@ class Ledger:
         self._items: dict[str, ItemRecord] = {}
         self._reached: set[str] = set()
         self._workers: dict[tuple[str, str], set[str]] = {}
+        self.examples: set[str] = set()
+        """Lines of per-example records."""
         self.usage_errors: list[str] = []
         """Messages of wrong settings that came up while tests ran."""
 
@@ -84,6 +86,7 @@ class Ledger:
             also_failing=also_failing(self.checks, list(environments.values())),
             measurements=list(measured.values()),
             warnings=self._warnings(),
+            examples=None,
         )
 
     def _warnings(self) -> list[str]:

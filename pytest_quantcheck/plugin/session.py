@@ -14,6 +14,7 @@ from pytest_quantcheck.plugin import collect, models
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
 from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
+from pytest_quantcheck.plugin.outbox import Outbox
 from pytest_quantcheck.plugin.reported import reported_errors
 from pytest_quantcheck.plugin.settings import Settings, read_settings
 from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of, toothless_text
@@ -65,6 +66,7 @@ class QuantcheckSession:
         self.settings = settings
         self.waivers = Waivers(now.date(), is_off=config.getoption("runxfail", default=False))
         self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
+        self.outbox = Outbox(is_asked=settings.json_path is not None)
         self._config = config
         self._budgets: dict[str, tuple[Budget, ...]] = {}
         self._n_marks: dict[str, int] = {}
@@ -206,6 +208,8 @@ class QuantcheckSession:
         """Keep what a report carries; where pytest reports, let it show failures our way."""
         self.ledger.add(report)
         if not hasattr(self._config, "workerinput"):
+            # They are large, and no other plugin's business.
+            self.ledger.examples.update(report.quantcheck.pop("examples", ()))
             dress(report)
 
     # Running
@@ -260,6 +264,7 @@ class QuantcheckSession:
                 data["usage_error"] = str(cause)
             if call.when == "call" and RECORD in item.stash:
                 data["item"] = to_builtins(item.stash[RECORD])
+            data["examples"] = self.outbox.take()
             report.quantcheck = data  # type: ignore[attr-defined]  # travels with the report
         return report
 

@@ -10,9 +10,9 @@ from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
+from pytest_quantcheck.plugin.outbox import write_run
 from pytest_quantcheck.plugin.pilots import remember
 from pytest_quantcheck.plugin.waiver import is_red
-from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.report.terminal import by_model, render_counts, render_summary
 from pytest_quantcheck.report.wording import budgets_in_words, headline
 
@@ -79,8 +79,7 @@ class Summary:
         run = self._session.ledger.run()
         remember(self._config, run.checks)
         if path := self._session.settings.json_path:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(render_json(run) + "\n", encoding="utf-8")
+            run = write_run(path, run, self._session.ledger.examples)
         self._config.hook.pytest_quantcheck_finish(run=run)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

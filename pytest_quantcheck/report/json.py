@@ -1,28 +1,47 @@
-"""The run as JSON: the records themselves, with a version."""
+"""The run as JSON, and back: the records themselves, with a version."""
 
 from __future__ import annotations
 
 import json
-import math
-from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.record import to_builtins
-
-if TYPE_CHECKING:
-    from pytest_quantcheck.core.fingerprint import Plain
-    from pytest_quantcheck.core.record import RunRecord
+from pytest_quantcheck.core.examples import strict
+from pytest_quantcheck.core.record import SCHEMA_VERSION, RunRecord, from_builtins, to_builtins
+from pytest_quantcheck.errors import UsageError
 
 
 def render_json(run: RunRecord) -> str:
     """Return the run as strict JSON; infinities and NaN are the strings `inf -inf nan`."""
-    return json.dumps(_strict(to_builtins(run)), indent=1, ensure_ascii=False, allow_nan=False)
+    return json.dumps(strict(to_builtins(run)), indent=1, ensure_ascii=False, allow_nan=False)
 
 
-def _strict(value: Plain) -> Plain:
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _strict(item) for name, item in value.items()}
-    return value
+def read_json(text: str, *, place: str) -> RunRecord:
+    """Return the run that `render_json` wrote.
+
+    Parameters
+    ----------
+    text : str
+        What it wrote.
+    place : str
+        How errors name it.
+
+    Raises
+    ------
+    UsageError
+        It is no run, or another version wrote it.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{place}: expected JSON, as pytest --quant-json writes it: {error}"
+        ) from (error)
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version is None:
+        raise UsageError(f"{place}: no schema_version; expected what pytest --quant-json writes")
+    try:
+        if version == SCHEMA_VERSION:
+            return from_builtins(RunRecord, data)
+        found = f"it is of version {version!r}, expected {SCHEMA_VERSION}"
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        found = f"a field is missing or of another kind: {error!r}"
+    raise UsageError(f"{place}: {found}; run pytest --quant-json again with this version")

@@ -75,6 +75,7 @@ CHECK = CheckRecord(
     n_worse=40,
     n_better=12,
     slices=[],
+    examples=None,
 )
 MEASURED = MeasurementRecord(
     model="models/helpdesk",
@@ -118,4 +119,5 @@ def run(*checks, measurements=(MEASURED,), also_failing=(), warnings=()):
         also_failing=list(also_failing),
         measurements=list(measurements),
         warnings=list(warnings),
+        examples=None,
     )

@@ -1,0 +1,136 @@
+"""Per-example records: made where models are measured, written where pytest reports."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.examples import (
+    LONGEST_OUTPUT,
+    ExamplesRecord,
+    ScoresRecord,
+    key_of,
+    pack,
+    to_line,
+)
+from pytest_quantcheck.core.record import FileRecord
+from pytest_quantcheck.report.json import render_json
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.record import RunRecord
+    from pytest_quantcheck.measure.measurement import Measurement
+    from pytest_quantcheck.plugin.evaluate import Pair, Side
+    from pytest_quantcheck.stats.scores import ExampleScores
+
+
+class Outbox:
+    """Per-example records of this process, each handed to a report once.
+
+    Parameters
+    ----------
+    is_asked : bool
+        Whether they are written at all.
+    """
+
+    def __init__(self, *, is_asked: bool) -> None:
+        self._is_asked = is_asked
+        self._keys: dict[tuple[str, Measurement], str] = {}
+        self._made: set[str] = set()
+        self._waiting: list[str] = []
+
+    def add(self, pair: Pair) -> Pair:
+        """Keep what was measured for the next report; return the pair with its key."""
+        if not self._is_asked or pair.variant.measurement is None:
+            return pair
+        reference = self._key(pair.reference, None)
+        return replace(pair, examples=self._key(pair.variant, reference))
+
+    def take(self) -> list[str]:
+        """Return the lines that no report has carried yet."""
+        lines, self._waiting = self._waiting, []
+        return lines
+
+    def _key(self, side: Side, reference: str | None) -> str:
+        measured = side.measurement
+        assert measured is not None  # noqa: S101 - both sides are measured, or none
+        # Measurements are equal by identity, and made once for each pair.
+        known = (reference or "", measured)
+        if known not in self._keys:
+            line = to_line(_record(side, measured, reference))
+            key = self._keys[known] = key_of(line)
+            if key not in self._made:
+                self._made.add(key)
+                self._waiting.append(line)
+        return self._keys[known]
+
+
+def _record(side: Side, measured: Measurement, reference: str | None) -> ExamplesRecord:
+    from pytest_quantcheck.plugin.gallery import capped
+
+    ids = tuple(example.id for example in measured.examples)
+    whole = [scores for scores in measured.scores.values() if scores.ids == ids]
+    clusters = whole[0].clusters if whole else None
+    slices = [example.slice for example in measured.examples]
+    margins = [output.margin for output in measured.outputs]
+    n_tokens = [output.n_tokens for output in measured.outputs]
+    return ExamplesRecord(
+        model=side.model,
+        workload=measured.workload_name,
+        variant=measured.variant.name,
+        variant_label=side.label,
+        kind=measured.kind,
+        fingerprint=measured.fingerprint,
+        reference=reference,
+        ids=[*ids],
+        clusters=_plain(clusters),
+        slices=slices if any(name is not None for name in slices) else None,
+        scores=[_scores(scores, ids) for scores in measured.scores.values()],
+        outputs=[capped(output.text, LONGEST_OUTPUT) for output in measured.outputs],
+        margins=margins if any(margin is not None for margin in margins) else None,
+        n_tokens=n_tokens if any(count is not None for count in n_tokens) else None,
+    )
+
+
+def _scores(scores: ExampleScores, ids: tuple[str, ...]) -> ScoresRecord:
+    is_whole = scores.ids == ids
+    return ScoresRecord(
+        metric=scores.metric,
+        values=scores.values.tolist(),
+        weights=scores.weights.tolist() if (scores.weights != 1).any() else None,
+        ids=None if is_whole else [*scores.ids],
+        clusters=None if is_whole else _plain(scores.clusters),
+        bounds=[*map(float, scores.bounds)] if scores.bounds else None,
+    )
+
+
+def _plain(clusters: NDArray[np.int64] | None) -> list[int] | None:
+    return None if clusters is None else clusters.tolist()
+
+
+def write_run(path: Path, run: RunRecord, lines: Collection[str]) -> RunRecord:
+    """Write a run, and its per-example records beside it; return it as written.
+
+    Both files are replaced as a whole, the run's own last, so that what it names is there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if lines:
+        data = pack(lines)
+        beside = path.with_name(f"{path.name.removesuffix('.json')}.examples.jsonl.gz")
+        _replace(beside, data)
+        file = FileRecord(path=beside.name, sha256=hashlib.sha256(data).hexdigest())
+        run = replace(run, examples=file)
+    _replace(path, f"{render_json(run)}\n".encode())
+    return run
+
+
+def _replace(path: Path, data: bytes) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(data)
+    partial.replace(path)
