@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,50 @@ if TYPE_CHECKING:
     from pytest_quantcheck.stats.tango import PairedCounts
 
 _SMALLEST_ICC = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusteredScore:
+    """Tango's statistic widened for clusters, against every limit."""
+
+    counts: PairedCounts
+    root: float
+    """Square root of the design effect, at least 1."""
+    df: float
+    """Bell-McCaffrey degrees of freedom; 0 for one cluster."""
+
+    def p_pass(self, limit: float) -> float:
+        """Return the p-value of "the drop is `limit` or more"; 1 for one cluster."""
+        return self._p(limit, towards=1.0)
+
+    def p_fail(self, limit: float) -> float:
+        """Return the p-value of "the drop is `limit` or less"; 1 for one cluster."""
+        return self._p(limit, towards=-1.0)
+
+    def _p(self, limit: float, *, towards: float) -> float:
+        if self.df <= 0:
+            return 1.0
+        t = float(observed_z(self.counts, limit)) / self.root
+        return float(special.stdtr(self.df, towards * t))
+
+    def invert(self, *, alpha: float) -> Interval:
+        """Return the drops that neither test rejects at level `alpha`; all for one cluster."""
+        if self.df <= 0:
+            return Interval(low=-1.0, high=1.0)
+        quantile = student_quantile(alpha, df=self.df) * self.root
+        return tango_interval(self.counts, quantile=quantile)
+
+
+def score_clusters(
+    counts: PairedCounts, differences: NDArray[np.float64], *, clusters: NDArray[np.int64]
+) -> ClusteredScore:
+    """Return the test of a drop, widened for clusters; see `estimate_clustered_drop`."""
+    by_cluster = add_up(differences, np.ones_like(differences), clusters=clusters)
+    return ClusteredScore(
+        counts=counts,
+        root=math.sqrt(design_effect(by_cluster, differences)),
+        df=estimate_ratio_mean(by_cluster).df,
+    )
 
 
 def estimate_clustered_drop(
@@ -56,23 +101,17 @@ def estimate_clustered_drop(
     ----------
     See `tango.score_z` and `ratio_mean.estimate_ratio_mean`.
     """
-    by_cluster = add_up(differences, np.ones_like(differences), clusters=clusters)
-    df = estimate_ratio_mean(by_cluster).df
-    root = math.sqrt(design_effect(by_cluster, differences))
-    interval, t = Interval(low=-1.0, high=1.0), math.nan
-    if df > 0:
-        t = float(observed_z(counts, limit)) / root
-        quantile = student_quantile(levels.alpha_pass, df=df) * root
-        interval = tango_interval(counts, quantile=quantile)
+    score = score_clusters(counts, differences, clusters=clusters)
+    interval = score.invert(alpha=levels.alpha_pass)
     return Estimate(
         value=counts.drop,
         low=interval.low,
         high=interval.high,
         confidence_level=1 - 2 * levels.alpha_pass,
-        p_pass=float(special.stdtr(df, t)) if df > 0 else 1.0,
-        p_fail=float(special.stdtr(df, -t)) if df > 0 else 1.0,
+        p_pass=score.p_pass(limit),
+        p_fail=score.p_fail(limit),
         n=counts.n,
-        n_clusters=by_cluster.n_clusters,
+        n_clusters=int(np.max(clusters)) + 1,
         method="score test on paired proportions (Tango) with design effect of clusters",
     )
 

@@ -102,7 +102,8 @@ TABLES = {
             "prototype  ": "{shown}",
             "power: strict": "{strict_power:.2f}",
         },
-        runs=20_000,
+        runs=10_000,
+        parts=2,
         nominal={"regression": 0.05, "strict": 0.05, "fail": 0.05},
     ),
     "quantile": Table(

@@ -38,10 +38,10 @@ def compute(task: tuple) -> tuple:
     """Measure one part; runs in a process of its own."""
     name, index, part, runs = task
     table = tabulation.tables()[name]
-    started = time.perf_counter()
+    started = time.process_time()
     found = table.measure(table.cells[index], runs, tabulation.generator(name, index, part))
     plain = {key: float(value) for key, value in found.items()}
-    return name, index, (runs, plain), time.perf_counter() - started
+    return name, index, (runs, plain), time.process_time() - started
 
 
 class Ledger:
@@ -93,9 +93,9 @@ def compute_all(names: list[str], arguments: argparse.Namespace) -> list[str]:
                 ledger.add(*done.next(timeout=max(0.0, deadline - time.monotonic())))
             except multiprocessing.TimeoutError:
                 break
-            sys.stderr.write(f"\r{count} of {len(tasks)} parts")
+            if sys.stderr.isatty():
+                sys.stderr.write(f"\r{count} of {len(tasks)} parts")
         pool.terminate()
-    sys.stderr.write("\n")
     return ledger.incomplete(names)
 
 

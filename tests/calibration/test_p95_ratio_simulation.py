@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from table_latency import LATENCIES, p95_rates, requests
+from table_tail_latency import LATENCIES, p95_rates, requests
 
 
 @pytest.mark.parametrize("name", LATENCIES)
