@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
+
+BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
 
 
 class WorkloadLike(Protocol):
@@ -43,4 +45,12 @@ class Progress(Protocol):
 
     def finish(self) -> None:
         """Forget the measurement: it ended, or failed."""
+        ...
+
+
+class Watcher(Protocol[BatchT_contra]):
+    """Who says when enough was measured."""
+
+    def update(self, batch: BatchT_contra) -> bool:
+        """Take in the scores of one more batch; return whether no more are needed."""
         ...

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.fingerprint import digest
+from pytest_quantcheck.core.quantity import format_count
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.example import Example
+
+_SUBSTANTIAL = 0.05
+"""Share of the outputs from which on a warning is worth its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +33,18 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """Something about outputs that the reader should know where it is frequent."""
+
+    text: str
+    """A sentence with `{count}` and `{n}`."""
+    is_found: tuple[bool, ...]
+    """(n,) for each example."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TaskResult:
-    """What a task makes of its workload."""
+    """What a task makes of its examples."""
 
     scores: Mapping[str, ExampleScores]
     """By metric."""
@@ -42,14 +56,30 @@ class TaskResult:
     """What the model was given for the first example."""
     prompt_digests: tuple[str, ...] = ()
     """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
-    cut_prompts: int = 0
-    """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
-    warnings: tuple[str, ...] = ()
-    """What the reader should know of the outputs, without workload and variant."""
+    is_cut: tuple[bool, ...] = ()
+    """(n,) whether a prompt lost its oldest part, as `truncate="left"` allows; none where none
+    could."""
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def cut_prompts(self) -> int:
+        """Number of examples whose prompt lost its oldest part."""
+        return sum(self.is_cut)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the reader should know of the outputs, without workload and variant."""
+        n = len(self.outputs)
+        counts = [(doubt.text, sum(doubt.is_found)) for doubt in self.doubts]
+        return tuple(
+            text.format(count=format_count(count), n=format_count(n))
+            for text, count in counts
+            if count and count >= _SUBSTANTIAL * n
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measurement:
+class Measurement(TaskResult):
     """Per-example scores of one variant on one workload, and what they are scores of."""
 
     variant: Variant
@@ -57,26 +87,15 @@ class Measurement:
     kind: str
     """Class of the workload: `MultipleChoice`."""
     fingerprint: str
-    """Digest of the examples and of how they are scored."""
+    """Digest of all examples of the workload and of how they are scored."""
     examples: tuple[Example[Any], ...]
-    scores: Mapping[str, ExampleScores]
-    """By metric."""
-    outputs: tuple[Output, ...]
-    """One for each of `examples`, in their order."""
-    tokens: int
-    """Tokens scored or generated."""
+    """(n,) those measured, in the order of the workload."""
+    n_planned: int
+    """Examples of the workload in all."""
     seconds: float
     """Wall-clock time without loading."""
     compute_dtype: str
     """What the arithmetic was done in: `float16`."""
-    first_token_ids: tuple[int, ...]
-    """What the model was given for the first example."""
-    prompt_digests: tuple[str, ...] = ()
-    """(n,) of the token ids the model was given for each example; none where it saw no tokens."""
-    cut_prompts: int = 0
-    """Examples whose prompt lost its oldest part, as `truncate="left"` allows."""
-    warnings: tuple[str, ...] = ()
-    """What the reader should know of the outputs, without workload and variant."""
     pack_limit: int | None = None
     """Most sequences that memory let the model forward together; None where it set none."""
 

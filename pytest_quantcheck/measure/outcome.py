@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from pytest_quantcheck.errors import QuantcheckError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
+
+_ResultT = TypeVar("_ResultT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,14 @@ def failed(error: Exception) -> Failed:
         else:
             traceback.clear_frames(link.__traceback__)
     return Failed(error=error, frames=error.__traceback__)
+
+
+def attempt(work: Callable[[], _ResultT]) -> _ResultT | Failed:
+    """Return what `work` returns, or the error it raised."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - raised again for who asks, scorers' own too
+        return failed(error)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,43 +3,43 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_quantcheck.errors import QuantcheckError
+from pytest_quantcheck.measure.course import Portion, plan_course
 from pytest_quantcheck.measure.handle import Handle
-from pytest_quantcheck.measure.measurement import Measurement
-from pytest_quantcheck.measure.outcome import Failed, failed
-from pytest_quantcheck.measure.pairwise import pair
-from pytest_quantcheck.measure.selfcheck import check_differs, check_same_prompts
+from pytest_quantcheck.measure.measurement import Measurement, TaskResult
+from pytest_quantcheck.measure.outcome import Failed, attempt
+from pytest_quantcheck.measure.progressive import GrowingPair
+from pytest_quantcheck.measure.selfcheck import check_differs
 from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from pytest_quantcheck.core.protocols import Progress
+    from pytest_quantcheck.core.protocols import Progress, Watcher
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair
     from pytest_quantcheck.measure.pool import Pool
-    from pytest_quantcheck.measure.protocols import Weights
+    from pytest_quantcheck.measure.protocols import Advance, Weights
     from pytest_quantcheck.workloads.base import Workload
-    from pytest_quantcheck.workloads.example import Example
 
-    _Key: TypeAlias = tuple[Variant, str, object, int | None]
+    _Key: TypeAlias = tuple[Variant, str, object, int, int | None]
 
-_ResultT = TypeVar("_ResultT")
+_WHOLE = Portion()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """One measurement to make."""
+    """One part of a workload to measure."""
 
     variant: Variant
-    workload: Workload[Any]
-    examples: tuple[Example[Any], ...]
-    fingerprint: str
+    course: Course
+    part: int
     pack_limit: int | None
 
 
@@ -52,10 +52,8 @@ class Runner:
         Where variants are loaded.
     reference : Variant
         What the others are compared with.
-    max_examples : int, optional
-        Most examples of a workload: a seeded subset.
-    seed : int
-        Of that subset.
+    portion : Portion, optional
+        How much of each workload is measured, and in what batches; all of it at once by default.
     progress : Progress, optional
         Who is told how far a measurement is.
     clock : callable, optional
@@ -63,8 +61,8 @@ class Runner:
 
     Notes
     -----
-    A pass over the model holds one workload only and is a function of its examples, so that
-    scores do not depend on which other tests run.
+    A pass over the model holds one part of one workload only and is a function of its examples,
+    so that scores do not depend on which other tests run.
     """
 
     def __init__(
@@ -72,24 +70,23 @@ class Runner:
         pool: Pool,
         *,
         reference: Variant,
-        max_examples: int | None = None,
-        seed: int = 0,
+        portion: Portion = _WHOLE,
         progress: Progress | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._pool = pool
         self._reference = reference
-        self._max_examples = max_examples
-        self._seed = seed
+        self._portion = portion
         self._progress = progress
         self._clock = clock
         self._known: dict[_Key, Measurement | Failed] = {}
-        self._pairs: dict[tuple[Variant, Workload[Any]], MeasuredPair | Failed] = {}
+        self._courses: dict[Workload[Any], Course] = {}
+        self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
 
     def measure(
         self, variant: Variant, workload: Workload[Any], *, pack_limit: int | None = None
     ) -> Measurement:
-        """Return the scores of a variant on a workload.
+        """Return the scores of a variant on all of a workload.
 
         Parameters
         ----------
@@ -113,25 +110,29 @@ class Runner:
         -----
         Each pair is measured once: whoever asks again gets the same scores, or the same error.
         """
-        examples = workload.examples(max_examples=self._max_examples, seed=self._seed)
-        fingerprint = workload.fingerprint(examples)
-        key = (variant, fingerprint, None if workload.has_digest else workload, pack_limit)
-        if key not in self._known:
-            work = _Work(
-                variant=variant,
-                workload=workload,
-                examples=examples,
-                fingerprint=fingerprint,
-                pack_limit=pack_limit,
-            )
-            self._known[key] = _attempt(partial(self._measure, work))
-        known = self._known[key]
-        if isinstance(known, Failed):
-            known.again()
-        return replace(known, workload_name=workload.name)
+        course = self.course(workload)
+        parts: list[Measurement] = []
+        for number in range(len(course.parts)):
+            found = self._part(variant, course, number, pack_limit=pack_limit)
+            parts.append(course.coded(found, number))
+            pack_limit = found.pack_limit
+        return course.joined(parts)
 
-    def measure_pair(self, variant: Variant, workload: Workload[Any]) -> MeasuredPair:
+    def measure_pair(
+        self,
+        variant: Variant,
+        workload: Workload[Any],
+        watcher: Watcher[MeasuredPair] | None = None,
+    ) -> MeasuredPair:
         """Return the scores of reference and variant on a workload, in the same packs.
+
+        Parameters
+        ----------
+        variant, workload
+            As for `measure`.
+        watcher : Watcher, optional
+            Gets the scores batch by batch, those measured before too, and says when they are
+            enough; without one all examples are measured.
 
         Raises
         ------
@@ -141,25 +142,31 @@ class Runner:
         Notes
         -----
         Where memory made the packs of one smaller, the other is measured again in those. A pair
-        is put together once, so that a judge is asked once.
+        is put together once, so that a judge is asked once. A watcher that asks for more extends
+        what was measured.
         """
-        reference = self.measure(self._reference, workload)
-        measured = self.measure(variant, workload)
-        while reference.pack_limit != measured.pack_limit:
-            limits = (reference.pack_limit, measured.pack_limit)
-            smaller = min(limit for limit in limits if limit is not None)
-            if measured.pack_limit == smaller:
-                reference = self.measure(self._reference, workload, pack_limit=smaller)
-            else:
-                measured = self.measure(variant, workload, pack_limit=smaller)
-        check_same_prompts(reference, measured)
         key = (variant, workload)
         if key not in self._pairs:
-            self._pairs[key] = _attempt(lambda: pair(reference, measured, workload))
-        known = self._pairs[key]
-        if isinstance(known, Failed):
-            known.again()
-        return known
+            self._pairs[key] = GrowingPair(
+                course=self.course(workload),
+                reference=self._reference,
+                variant=variant,
+                measure=self._part,
+                fits_both=partial(self._fits_both, variant),
+            )
+        return self._pairs[key].measured(watcher)
+
+    def course(self, workload: Workload[Any]) -> Course:
+        """Return which examples of a workload are measured, and in what parts.
+
+        Raises
+        ------
+        MeasurementError
+            The workload cannot be read.
+        """
+        if workload not in self._courses:
+            self._courses[workload] = plan_course(workload, self._portion)
+        return self._courses[workload]
 
     def prefetch_reference(
         self, workloads: Iterable[Workload[Any]], *, variant: Variant | None = None
@@ -177,11 +184,8 @@ class Runner:
         -----
         Errors are kept for the tests that ask.
         """
-        try:
-            if self._pool.fits_both(self._reference, variant or self._reference):
-                return
-        except QuantcheckError:
-            return  # the reference cannot be loaded: each test that asks is told so
+        if self._fits_both(variant or self._reference):
+            return
         for workload in workloads:
             try:
                 self.measure(self._reference, workload)
@@ -200,52 +204,74 @@ class Runner:
         """Free every variant and forget every measurement."""
         self._known.clear()
         self._pairs.clear()
+        self._courses.clear()
         self._pool.close()
 
+    def _fits_both(self, variant: Variant) -> bool:
+        """Whether the reference stays in memory beside a variant; so too if neither can load."""
+        try:
+            return self._pool.fits_both(self._reference, variant)
+        except QuantcheckError:
+            return True  # each test that asks is told so
+
+    def _part(
+        self, variant: Variant, course: Course, part: int, *, pack_limit: int | None
+    ) -> Measurement:
+        workload = course.workload
+        owner = None if workload.has_digest else workload
+        key = (variant, course.fingerprint, owner, part, pack_limit)
+        if key not in self._known:
+            work = _Work(variant=variant, course=course, part=part, pack_limit=pack_limit)
+            self._known[key] = attempt(partial(self._measure, work))
+        known = self._known[key]
+        if isinstance(known, Failed):
+            known.again()
+        return known
+
     def _measure(self, work: _Work) -> Measurement:
-        variant, workload = work.variant, work.workload
+        variant, course = work.variant, work.course
         if variant.is_quantized and variant != self._reference:
             reference = self._pool.weights(self._reference)
             check_differs(variant, self._pool.weights(variant), reference)
         loaded = self._pool.get(variant)
         loaded.pack_limit = work.pack_limit
-        progress = self._progress
+        examples = course.examples_of(work.part)
         job = Job(
             loaded=loaded,
-            workload=workload,
-            examples=work.examples,
+            workload=course.workload,
+            examples=examples,
             handle=self.handle(variant),
-            advance=progress.advance if progress else None,
+            advance=self._advance(course.n_before(work.part)),
+            is_part=len(course.parts) > 1,
         )
         started = self._clock()
-        if progress:
-            progress.start(variant.name, workload.name, len(work.examples))
-        try:
-            result = run_task(job)
-        finally:
-            if progress:
-                progress.finish()
+        result = self._run(job, variant, n_planned=len(course.examples))
         return Measurement(
             variant=variant,
-            workload_name=workload.name,
-            kind=type(workload).__name__,
-            fingerprint=work.fingerprint,
-            examples=work.examples,
-            scores=result.scores,
-            outputs=result.outputs,
-            tokens=result.tokens,
+            workload_name=course.workload.name,
+            kind=type(course.workload).__name__,
+            fingerprint=course.fingerprint,
+            examples=examples,
+            n_planned=len(course.examples),
             seconds=self._clock() - started,
             compute_dtype=loaded.compute_dtype,
-            first_token_ids=result.first_token_ids,
-            prompt_digests=result.prompt_digests,
-            cut_prompts=result.cut_prompts,
-            warnings=result.warnings,
             pack_limit=loaded.pack_limit,
+            **{one.name: getattr(result, one.name) for one in fields(TaskResult)},
         )
 
+    def _run(self, job: Job, variant: Variant, *, n_planned: int) -> TaskResult:
+        progress = self._progress
+        if progress is None:
+            return run_task(job)
+        progress.start(variant.name, job.workload.name, n_planned)
+        try:
+            return run_task(job)
+        finally:
+            progress.finish()
 
-def _attempt(work: Callable[[], _ResultT]) -> _ResultT | Failed:
-    try:
-        return work()
-    except Exception as error:  # noqa: BLE001 - raised again for who asks, scorers' own too
-        return failed(error)
+    def _advance(self, n_before: int) -> Advance | None:
+        """Return what counts examples on from those measured before."""
+        progress = self._progress
+        if progress is None:
+            return None
+        return lambda done, tokens: progress.advance(n_before + done, tokens)

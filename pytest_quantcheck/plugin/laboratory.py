@@ -9,6 +9,7 @@ from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
@@ -116,8 +117,7 @@ class Laboratory:
         self.runner = Runner(
             self.pool,
             reference=self.reference,
-            max_examples=settings.max_examples,
-            seed=settings.seed,
+            portion=Portion(max_examples=settings.max_examples, seed=settings.seed),
             progress=shared.progress,
         )
         self._is_prefetched = False

@@ -15,6 +15,7 @@ from fake_model import COPIED, INT8, REFERENCE, make_pool, variant
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.workloads.custom import Scored
 
@@ -65,8 +66,10 @@ def test_scorers_of_the_users_own_are_never_confused():
 def test_max_examples_takes_a_seeded_subset():
     rows = [{"text": "a" * number} for number in range(1, 60)]
     workload = Documents.from_examples(rows, name="docs")
-    small = make_runner(max_examples=20, seed=3).measure(REFERENCE, workload)
-    other = make_runner(max_examples=20, seed=4).measure(REFERENCE, workload)
+    small, other = (
+        make_runner(portion=Portion(max_examples=20, seed=seed)).measure(REFERENCE, workload)
+        for seed in (3, 4)
+    )
     assert len(small.examples) == len(small.outputs) == 20
     assert small.scores["perplexity"].ids != other.scores["perplexity"].ids
 

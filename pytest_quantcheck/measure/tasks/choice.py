@@ -86,7 +86,7 @@ def result_of(
         prompt_digests=tuple(
             tokens_digest([request.tokens for request in prompt.requests]) for prompt in prompts
         ),
-        cut_prompts=sum(prompt.is_cut for prompt in prompts),
+        is_cut=tuple(prompt.is_cut for prompt in prompts),
     )
 
 

@@ -35,6 +35,8 @@ class Job:
     """The same variant as a test holds it, for a callable that drives it itself."""
     advance: Advance | None = None
     """Called with the examples and the tokens finished so far."""
+    is_part: bool = False
+    """Whether the workload has more examples than these."""
 
     def place(self, example: Example[Any]) -> str:
         """Return how errors name an example."""

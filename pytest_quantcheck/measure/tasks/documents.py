@@ -51,7 +51,7 @@ def measure_documents(job: Job) -> TaskResult:
     """
     windows = [_requests(job, example) for example in job.examples]
     per_document = _token_losses(job, windows)
-    fewer = len(job.examples) < _FEWEST_DOCUMENTS
+    fewer = len(job.examples) < _FEWEST_DOCUMENTS and not job.is_part
     return TaskResult(
         scores={"perplexity": _blocks(job, per_document) if fewer else _rows(job, per_document)},
         outputs=tuple(

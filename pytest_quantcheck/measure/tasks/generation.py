@@ -6,25 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.metric import METRICS, Scale
-from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.measurement import Output, TaskResult
+from pytest_quantcheck.measure.measurement import Doubt, Output, TaskResult
 from pytest_quantcheck.measure.protocols import Continuation
 from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
 from pytest_quantcheck.measure.tasks.degenerate import is_loop
 from pytest_quantcheck.measure.tasks.prompts import prompt_tokens, tokens_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from pytest_quantcheck.measure.tasks.common import Job
     from pytest_quantcheck.measure.tasks.prompts import Prompt
     from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.generation import Generation
     from pytest_quantcheck.workloads.scoring import OutputScores
-
-_SUBSTANTIAL = 0.05
-"""Share of the outputs from which on a warning is worth its line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +38,9 @@ class Answers:
         return tuple(tokens_digest([prompt.tokens]) for prompt in self.prompts)
 
     @property
-    def cut_prompts(self) -> int:
-        """How many prompts lost their oldest part."""
-        return sum(prompt.is_cut for prompt in self.prompts)
+    def is_cut(self) -> tuple[bool, ...]:
+        """(n,) whether a prompt lost its oldest part."""
+        return tuple(prompt.is_cut for prompt in self.prompts)
 
 
 def measure_generation(job: Job, workload: Generation) -> TaskResult:
@@ -83,8 +79,8 @@ def measure_generation(job: Job, workload: Generation) -> TaskResult:
         tokens=sum(len(one.tokens) for one in answers.found),
         first_token_ids=answers.prompts[0].tokens if answers.prompts else (),
         prompt_digests=answers.prompt_digests,
-        cut_prompts=answers.cut_prompts,
-        warnings=tuple(_warnings(workload, answers.found, scored)),
+        is_cut=answers.is_cut,
+        doubts=_doubts(workload, answers.found, scored),
     )
 
 
@@ -160,25 +156,23 @@ def _faults(
     }
 
 
-def _warnings(
+def _doubts(
     workload: Generation, found: Sequence[Continuation], scored: Sequence[OutputScores]
-) -> Iterator[str]:
-    """Yield what else would be silent: outputs cut before they could be right."""
-    n = len(found)
-    cut = sum(
-        one.is_truncated and not (scores.values and all(scores.values.values()))
-        for one, scores in zip(found, scored, strict=True)
+) -> tuple[Doubt, ...]:
+    """Return what else would be silent: outputs cut before they could be right."""
+    most = workload.decoding.max_new_tokens
+    wrong = " and are not right" if workload.output_scoring.scorers else ""
+    return (
+        Doubt(
+            text=f"{{count}} of {{n}} outputs were cut by max_new_tokens={most}{wrong}; raise it, "
+            "or end outputs with stop=",
+            is_found=tuple(
+                one.is_truncated and not (scores.values and all(scores.values.values()))
+                for one, scores in zip(found, scored, strict=True)
+            ),
+        ),
+        Doubt(
+            text="extract= found nothing in {count} of {n} outputs, which count as wrong",
+            is_found=tuple(not scores.is_extracted for scores in scored),
+        ),
     )
-    missing = sum(not scores.is_extracted for scores in scored)
-    if cut >= _SUBSTANTIAL * n and cut:
-        most = workload.decoding.max_new_tokens
-        wrong = " and are not right" if workload.output_scoring.scorers else ""
-        yield (
-            f"{format_count(cut)} of {format_count(n)} outputs were cut by max_new_tokens={most}"
-            f"{wrong}; raise it, or end outputs with stop="
-        )
-    if missing >= _SUBSTANTIAL * n and missing:
-        yield (
-            f"extract= found nothing in {format_count(missing)} of {format_count(n)} outputs, "
-            "which count as wrong"
-        )
