@@ -48,6 +48,8 @@ class Table:
     """Into how many a cell is divided, so that cores share it; a part takes some 10 seconds."""
     nominal: dict[str, float] = field(default_factory=dict)
     """The levels that rates of error are to keep."""
+    how: str = "Every result enumerated."
+    """Said of figures that no simulation gave."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +134,7 @@ class _Format(string.Formatter):
 def render(table: Table, rows: list[Row]) -> str:
     """Return how the rows were computed, and the rows, in Markdown."""
     runs = {row.runs for row in rows}
-    how = "Every result enumerated."
+    how = table.how
     if any(runs):
         error = math.sqrt(0.05 * 0.95 / min(runs))
         drawn = " to ".join(f"{n:,}" for n in sorted({min(runs), max(runs)}))
