@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.verdict import Levels, Outcome, Reason
 from pytest_quantcheck.stats.decide import MIN_CLUSTERS
 from pytest_quantcheck.stats.inversion import Interval
+from pytest_quantcheck.stats.means import PValues
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.sequential.confidence import (
     betting_interval,
@@ -22,6 +23,7 @@ from pytest_quantcheck.stats.sequential.looks import Looks
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Verdict
+    from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.stats.sequential.contrast import Contrast, Scales
     from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
     from pytest_quantcheck.stats.sequential.schedule import Pace
@@ -49,6 +51,7 @@ class PopulationTest:
     ) -> None:
         """Plan looks and bets."""
         self._limit, self._plan, self._levels, self._scales = limit, plan, levels, scales
+        self._side: Outcome | None = None
         self._theta = math.nan
         self._bets: Wealth | None = None
         if scales is not None:
@@ -58,25 +61,21 @@ class PopulationTest:
         self._share = 1.0 if self._bets is None else LOOK_SHARE
         self._looks = Looks(limit, plan, levels=_scale(levels, self._share), pace=pace)
 
-    def step(self, prefix: Prefix, *, is_last: bool) -> Verdict | None:
-        """Return the verdict, if there is one by now."""
+    def step(self, prefix: Prefix, *, is_last: bool) -> Outcome | None:
+        """Return the outcome, if there is one by now."""
         if self._looks.is_due(prefix, is_last=is_last):
-            verdict = self._looks.look(prefix)
-            if verdict is not None:
-                return self._conclude(verdict, prefix)
-        side = self._side(prefix)
-        if side is not None:
-            return self._conclude(self._judge(prefix, self._levels), prefix, side=side)
-        if is_last:
-            return self._conclude(self._judge(prefix, self._looks.levels()), prefix)
-        return None
+            shown = self._looks.look(prefix, is_last=is_last)
+            if shown is not None:
+                return shown
+        self._side = self._shown_by_bets(prefix)
+        return Outcome.INCONCLUSIVE if self._side is None and is_last else self._side
 
     def bet(self, batch: Contrast) -> None:
         """Take the winnings of one more batch."""
         if self._bets is not None:
             self._bets.bet(batch.excesses(self._theta) / self._plan.largest_cluster)
 
-    def _side(self, prefix: Prefix) -> Outcome | None:
+    def _shown_by_bets(self, prefix: Prefix) -> Outcome | None:
         """Return what the bets have shown."""
         if self._bets is None:
             return None
@@ -88,48 +87,59 @@ class PopulationTest:
             return Outcome.PASS
         return None
 
-    def _judge(self, prefix: Prefix, levels: Levels) -> Verdict:
-        reference, variant = prefix.scores()
-        return judge(self._limit, reference, variant=variant, levels=levels)
-
-    def _conclude(
-        self, verdict: Verdict, prefix: Prefix, *, side: Outcome | None = None
-    ) -> Verdict:
-        """Return the verdict with what holds at any time in place of what holds once."""
-        estimate, by_bets = verdict.estimate, side is not None
-        at_look = self._at_last_look(prefix) if by_bets else verdict
+    def conclude(self, prefix: Prefix, outcome: Outcome) -> Verdict:
+        """Return the verdict: what holds at any time in place of what holds once."""
+        at_look = self._judge_at_look(prefix, outcome)
+        verdict = at_look
+        if verdict is None or self._side is not None:
+            verdict = self._judge(prefix.scores(), self._levels)
         intervals = [Interval(low=-math.inf, high=math.inf)]
-        p_pass = p_fail = 1.0
         if at_look is not None:
             intervals.append(Interval(low=at_look.estimate.low, high=at_look.estimate.high))
-            p_pass = self._looks.smallest_alpha(at_look.estimate.p_pass, share=self._share)
-            p_fail = self._looks.smallest_alpha(at_look.estimate.p_fail, share=self._share)
         if self._bets is not None and self._scales is not None:
             intervals.append(self._betting_interval(prefix, self._scales))
-            share = 1 - LOOK_SHARE
-            p_pass = min(p_pass, math.exp(-self._bets.log_e_pass) / share)
-            p_fail = min(p_fail, math.exp(-self._bets.log_e_fail) / share)
-        whole = meet(estimate, intervals)
-        verdict = replace(
-            verdict,
-            levels=self._levels,
-            estimate=replace(
-                estimate,
-                low=whole.low,
-                high=whole.high,
-                confidence_level=1 - 2 * self._levels.alpha_pass,
-                p_pass=p_pass,
-                p_fail=p_fail,
-                method=f"{estimate.method}, {_METHOD}{' and bets' if self._bets else ''}",
-            ),
+        whole = meet(verdict.estimate, intervals)
+        p_values = self._p_values(at_look)
+        estimate = replace(
+            verdict.estimate,
+            low=whole.low,
+            high=whole.high,
+            confidence_level=1 - 2 * self._levels.alpha_pass,
+            p_pass=p_values.p_pass,
+            p_fail=p_values.p_fail,
+            method=f"{verdict.estimate.method}, {_METHOD}{' and bets' if self._bets else ''}",
         )
-        return verdict if side is None else _decided(verdict, side)
+        verdict = replace(verdict, levels=self._levels, estimate=estimate)
+        return verdict if self._side is None else _decided(verdict, self._side)
 
-    def _at_last_look(self, prefix: Prefix) -> Verdict | None:
+    def _judge_at_look(self, prefix: Prefix, outcome: Outcome) -> Verdict | None:
+        """Return the verdict at the last look taken; None where there was none.
+
+        The chance of FAIL of a PASS is that of the whole plan, not that of an early look.
+        """
         if self._looks.n == 0:
             return None
-        reference, variant = prefix.scores(self._looks.n)
-        return judge(self._limit, reference, variant=variant, levels=self._looks.levels())
+        levels = self._looks.levels()
+        if outcome is Outcome.PASS:
+            levels = replace(levels, alpha_fail=self._levels.alpha_fail)
+        return self._judge(prefix.scores(self._looks.n), levels)
+
+    def _judge(self, scores: tuple[ExampleScores, ExampleScores], levels: Levels) -> Verdict:
+        reference, variant = scores
+        return judge(self._limit, reference, variant=variant, levels=levels)
+
+    def _p_values(self, at_look: Verdict | None) -> PValues:
+        """Return the smallest levels at which looks or bets reject by now."""
+        found = {"p_pass": 1.0, "p_fail": 1.0}
+        if at_look is not None:
+            for name in found:
+                p = getattr(at_look.estimate, name)
+                found[name] = self._looks.smallest_alpha(p, share=self._share)
+        if self._bets is not None:
+            won = {"p_pass": self._bets.log_e_pass, "p_fail": self._bets.log_e_fail}
+            for name, log_e in won.items():
+                found[name] = min(found[name], math.exp(-log_e) / (1 - LOOK_SHARE))
+        return PValues(**found)
 
     def _betting_interval(self, prefix: Prefix, scales: Scales) -> Interval:
         interval = betting_interval(

@@ -9,12 +9,13 @@ from pytest_quantcheck.core.limit import Limit, Statistic
 from pytest_quantcheck.core.metric import METRICS, Scale
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.sequential.contrast import make_contrast, metric_of, scales_of
+from pytest_quantcheck.stats.sequential.dataset import DatasetTest
 from pytest_quantcheck.stats.sequential.population import PopulationTest
 from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
 from pytest_quantcheck.stats.sequential.schedule import Pace, pace_of
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.verdict import Levels, Verdict
+    from pytest_quantcheck.core.verdict import Levels, Outcome, Verdict
     from pytest_quantcheck.stats.scores import ExampleScores
 
 __all__ = ["Plan", "Trial", "can_stop"]
@@ -69,12 +70,23 @@ class Trial:
         self._limit, self._plan, self._levels, self._target = limit, plan, levels, target
         self._pace = pace
         self._prefix = Prefix()
-        self._test: PopulationTest | None = None
+        self._test: PopulationTest | DatasetTest | None = None
+        self._outcome: Outcome | None = None
         self._verdict: Verdict | None = None
 
     @property
-    def verdict(self) -> Verdict | None:
+    def outcome(self) -> Outcome | None:
         """The decision; None while more examples are needed."""
+        return self._outcome
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """The decision with its estimate; None while more examples are needed.
+
+        The interval is computed when first asked for.
+        """
+        if self._verdict is None and self._outcome is not None:
+            self._verdict = self._conclude(self._outcome)
         return self._verdict
 
     @property
@@ -96,14 +108,14 @@ class Trial:
         UsageError, UnpairedScoresError, MeasurementError
             See `procedures.judge`.
         """
-        if self._verdict is None and reference.ids:
+        if self._outcome is None and reference.ids:
             self._take(reference, variant)
             self._decide(is_last=self.n >= self._plan.n)
-        return self._verdict is not None
+        return self._outcome is not None
 
     def close(self) -> None:
         """Decide by what there is: no more examples will come."""
-        if self._verdict is None and self.n > 0:
+        if self._outcome is None and self.n > 0:
             self._decide(is_last=True)
 
     def _take(self, reference: ExampleScores, variant: ExampleScores) -> None:
@@ -111,25 +123,32 @@ class Trial:
             self._begin(reference)
         contrast = make_contrast(self._limit, reference, variant)
         self._prefix.add(reference, variant, contrast)
-        if self._test is not None:
+        if isinstance(self._test, PopulationTest):
             self._test.bet(contrast)
 
     def _begin(self, reference: ExampleScores) -> None:
         """Choose the test, now that the scores' bounds are known."""
         pace = self._pace or pace_of(metric_of(reference))
         self._pace = pace
-        if self._plan.n <= pace.first or self._target is Target.DATASET:
+        if self._plan.n <= pace.first:
             return
-        scales = scales_of(self._limit, metric_of(reference), reference.bounds)
-        self._test = PopulationTest(
-            self._limit, self._plan, levels=self._levels, pace=pace, scales=scales
-        )
+        limit, plan, levels = self._limit, self._plan, self._levels
+        scales = scales_of(limit, metric_of(reference), reference.bounds)
+        if self._target is Target.POPULATION:
+            self._test = PopulationTest(limit, plan, levels=levels, pace=pace, scales=scales)
+        elif scales is not None:
+            self._test = DatasetTest(limit, plan, levels=levels, scales=scales)
 
     def _decide(self, *, is_last: bool) -> None:
         if self._test is None:
-            self._verdict = self._judge_all() if is_last else None
+            self._outcome = self._judge_all().outcome if is_last else None
         elif is_last or (self._pace is not None and self.n >= self._pace.first):
-            self._verdict = self._test.step(self._prefix, is_last=is_last)
+            self._outcome = self._test.step(self._prefix, is_last=is_last)
+
+    def _conclude(self, outcome: Outcome) -> Verdict:
+        if self._test is None:
+            return self._judge_all()
+        return self._test.conclude(self._prefix, outcome)
 
     def _judge_all(self) -> Verdict:
         reference, variant = self._prefix.scores()

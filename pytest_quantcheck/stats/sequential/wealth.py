@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from pytest_quantcheck.stats.betting import FRACTIONS
 
@@ -24,7 +22,7 @@ def growth_of_pass(excesses: ArrayLike, *, highest: float) -> NDArray[np.float64
     highest : float
         Above 0.
     """
-    return _growth(-np.asarray(excesses, dtype=np.float64) / highest)
+    return growth_of_stakes(-np.asarray(excesses, dtype=np.float64) / highest)
 
 
 def growth_of_fail(excesses: ArrayLike, *, lowest: float) -> NDArray[np.float64]:
@@ -37,17 +35,19 @@ def growth_of_fail(excesses: ArrayLike, *, lowest: float) -> NDArray[np.float64]
     lowest : float
         Below 0.
     """
-    return _growth(-np.asarray(excesses, dtype=np.float64) / lowest)
+    return growth_of_stakes(-np.asarray(excesses, dtype=np.float64) / lowest)
 
 
-def _growth(stakes: NDArray[np.float64]) -> NDArray[np.float64]:
+def growth_of_stakes(stakes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (4, ...) the growth of each bet where the largest would win `stakes`, -1 or more."""
     fractions = FRACTIONS.reshape(-1, *[1] * stakes.ndim)
     return np.asarray(np.log1p(fractions * stakes))
 
 
 def log_mixture(capitals: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the logarithm of the mean of (4, ...) capitals, given as logarithms."""
-    return np.asarray(special.logsumexp(capitals, axis=0) - math.log(FRACTIONS.size))
+    largest = capitals.max(axis=0)
+    return np.asarray(largest + np.log(np.mean(np.exp(capitals - largest), axis=0)))
 
 
 class Wealth:
