@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.verdict import Levels
 from pytest_quantcheck.stats.binary import p_fail, p_pass
+from pytest_quantcheck.stats.inversion import normal_quantile
 from pytest_quantcheck.stats.sequential.boundaries import nominal_level
 from pytest_quantcheck.stats.sequential.looks import lowest_p_values
 from pytest_quantcheck.stats.sequential.population import LOOK_SHARE
-from pytest_quantcheck.stats.sequential.schedule import RIGHT_OR_WRONG
+from pytest_quantcheck.stats.sequential.schedule import RIGHT_OR_WRONG, batch_ends
 from pytest_quantcheck.stats.sequential.wealth import (
     growth_of_fail,
     growth_of_pass,
@@ -41,13 +43,16 @@ class Course:
     """Those of them at which the exact test is made."""
 
     @classmethod
-    def make(cls, n, *, batch, first, cut_at_looks):
-        """Return batches of one size; looks fall on batch ends, or batches are cut at looks."""
-        due = [look for look in RIGHT_OR_WRONG.looks(n) if look >= first]
-        ends = {end for end in range(batch, n, batch) if end >= first} | {n}
-        ends = sorted(ends | set(due)) if cut_at_looks else sorted(ends)
-        looks = [next(end for end in ends if end >= look) for look in due]
-        return cls(n=n, ends=tuple(ends), looks=tuple(dict.fromkeys(looks)))
+    def shipped(cls, n):
+        """Return when a workload of `n` right-or-wrong examples is looked at."""
+        ends = batch_ends([1] * n, [METRICS["accuracy"]])
+        return cls(n=n, ends=ends, looks=RIGHT_OR_WRONG.looks(n))
+
+    @classmethod
+    def of_prototype(cls, n, *, batch=32):
+        """Return batches of 32 and ten looks, the first ones included."""
+        looks = replace(RIGHT_OR_WRONG, first=0).looks(n)
+        return cls(n=n, ends=tuple(sorted({*range(batch, n, batch), *looks})), looks=looks)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +90,7 @@ def turning_losses(rule, gains, side):
     alpha = rule.levels.alpha_pass if side > 0 else rule.levels.alpha_fail
     losses = np.arange(rule.n - gains + 1)
     z = score_z(losses, gains, n=rule.n, limit=rule.limit)
-    bar = nominal_z(alpha)
+    bar = normal_quantile(alpha)
     guess = int(np.searchsorted(z, -side * bar, side="right" if side > 0 else "left"))
     if side > 0:
         most = min(guess, int(losses[-1])) - 1
@@ -100,13 +105,6 @@ def turning_losses(rule, gains, side):
     while fewest > 0 and rule.rejects(fewest - 1, gains, side):
         fewest -= 1
     return fewest if fewest <= losses[-1] else rule.n + 1
-
-
-def nominal_z(alpha):
-    """Return the z whose upper tail is alpha."""
-    from scipy import special
-
-    return -float(special.ndtri(alpha))
 
 
 def look_levels(course, levels):

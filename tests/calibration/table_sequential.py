@@ -12,8 +12,6 @@ from pytest_quantcheck.stats.sequential.wealth import log_mixture
 
 LIMIT = 0.01
 LEVELS = levels(0.05, 1)
-BATCH, FIRST = 64, 300
-PROTOTYPE_BATCH = 32
 CHUNK = 200
 
 FOUND = {
@@ -47,10 +45,7 @@ FOUND = {
 
 def courses(n):
     """Return batches as the prototype had them, and as they are shipped."""
-    return {
-        "": Course.make(n, batch=PROTOTYPE_BATCH, first=0, cut_at_looks=True),
-        "shipped_": Course.make(n, batch=BATCH, first=FIRST, cut_at_looks=False),
-    }
+    return {"": Course.of_prototype(n), "shipped_": Course.shipped(n)}
 
 
 def simulate(cell, runs, rng, course):
@@ -95,19 +90,14 @@ def measure_dataset(cell, runs, rng):
     for start in range(0, runs, CHUNK):
         count = min(CHUNK, runs - start)
         outcome = draw_outcomes(rng, count, n=n, losses=losses, gains=gains)
-        ends = {"": every(PROTOTYPE_BATCH, n, 0), "shipped_": every(BATCH, n, FIRST)}
-        for name, at in ends.items():
+        for name, course in courses(n).items():
+            at = np.array(course.ends)
             seen = outcome[:, at - 1]
             first = np.argmax(seen != 0, axis=1)
             decided = np.take_along_axis(seen, first[:, None], axis=1)[:, 0]
             found[f"{name}wrong"] += float(np.sum(decided == -right)) / runs
             found[f"{name}used"] += float(np.sum(at[first])) / n / runs
     return found
-
-
-def every(batch, n, first):
-    """Return batch ends from `first` on."""
-    return np.array([*(end for end in range(batch, n, batch) if end >= first), n])
 
 
 def draw_outcomes(rng, runs, *, n, losses, gains):
