@@ -75,6 +75,8 @@ class Contrast:
     """(g,) 1 for each example, or for a recovery the reference's score."""
     sizes: NDArray[np.int64]
     """(g,) examples."""
+    is_binary: bool
+    """Whether every score is 0 or 1."""
 
     def excesses(self, theta: float) -> NDArray[np.float64]:
         """Return (g,) how far each cluster exceeds the limit θ, added up over its examples."""
@@ -160,7 +162,10 @@ def _gather(
     for row, values in zip(sums, (gaps, units, np.ones(gaps.size)), strict=True):
         np.add.at(row, clusters, values)
     return Contrast(
-        gaps=sums[0, order], units=sums[1, order], sizes=sums[2, order].astype(np.int64)
+        gaps=sums[0, order],
+        units=sums[1, order],
+        sizes=sums[2, order].astype(np.int64),
+        is_binary=scores.is_binary,
     )
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 from scipy import optimize
 
 from pytest_quantcheck.core.limit import Limit, Statistic
@@ -13,14 +14,12 @@ from pytest_quantcheck.core.verdict import Levels, Outcome, Reason
 from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail, p_fail, p_pass
 from pytest_quantcheck.stats.decide import decide
 from pytest_quantcheck.stats.means import PValues
-from pytest_quantcheck.stats.paired import align
 from pytest_quantcheck.stats.procedures import examine
 from pytest_quantcheck.stats.sequential.boundaries import nominal_level
-from pytest_quantcheck.stats.shares import count_pairs
 from pytest_quantcheck.stats.tango import PairedCounts, tango_p_pass
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.stats.scores import ExampleScores
+    from pytest_quantcheck.stats.sequential.contrast import Contrast
     from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
     from pytest_quantcheck.stats.sequential.schedule import Pace
 
@@ -28,7 +27,7 @@ MIN_CLUSTERS_AT_LOOK = 20
 """A look before all examples are there needs as many, where examples are clustered."""
 
 _SHOWN = {Outcome.PASS, Outcome.FAIL}
-_DIFFERENCES = {Statistic.DROP, Statistic.RISE}
+_PAIRED = {Statistic.DROP, Statistic.RISE, Statistic.RECOVERY}
 _SMALLEST_LEVEL = 1e-50
 _SMALLEST_ALPHA, _LARGEST_ALPHA = 1e-60, 0.499
 _BY_TEST = {
@@ -78,13 +77,13 @@ class Looks:
 
     def look(self, prefix: Prefix, *, is_last: bool) -> Outcome | None:
         """Return what the test shows now; None where it shows nothing."""
-        reference, variant = prefix.scores()
-        levels = self.levels()
-        pairs = _right_or_wrong_pairs(self._limit, reference, variant)
+        contrast, levels = prefix.contrast(), self.levels()
+        pairs = _right_or_wrong_pairs(self._limit, contrast)
         if pairs is not None:
             return _compare_exactly(pairs.counts, limit=pairs.limit, levels=levels)
-        if _has_nothing_to_keep(self._limit, reference) and not is_last:
+        if _has_nothing_to_keep(self._limit, contrast) and not is_last:
             return None
+        reference, variant = prefix.scores()
         evidence = examine(self._limit, reference, variant=variant, levels=levels)
         verdict = decide(replace(evidence, plan=None), levels=levels)
         holds = is_last or verdict.reason in _BY_TEST
@@ -119,30 +118,26 @@ class _Pairs:
     limit: float
 
 
-def _right_or_wrong_pairs(
-    limit: Limit, reference: ExampleScores, variant: ExampleScores
-) -> _Pairs | None:
+def _right_or_wrong_pairs(limit: Limit, contrast: Contrast) -> _Pairs | None:
     """Return the counts that the exact paired test needs; None where another test is made."""
-    if limit.statistic not in {*_DIFFERENCES, Statistic.RECOVERY}:
-        return None
-    pairs = align(reference, variant)
-    if not pairs.is_binary or pairs.clusters is not None:
-        return None
     is_relative = limit.statistic is Statistic.RECOVERY
-    table = count_pairs(pairs if is_relative else pairs.as_higher_is_better())
-    counts = PairedCounts(
-        losses=table["losses"],
-        gains=table["gains"],
-        n=pairs.n - table["neither"] if is_relative else pairs.n,
-        is_relative=is_relative,
-    )
     value = 1 - limit.value if is_relative else limit.value
-    is_possible = -1 < value < 1 and not _has_nothing_to_keep(limit, reference)
-    return _Pairs(counts=counts, limit=value) if is_possible else None
+    stand_alone = bool(np.all(contrast.sizes == 1))
+    if limit.statistic not in _PAIRED or not (contrast.is_binary and stand_alone):
+        return None
+    losses, gains = (int(np.count_nonzero(contrast.gaps == gap)) for gap in (1, -1))
+    n = contrast.gaps.size
+    if is_relative:
+        right = int(np.count_nonzero(contrast.units))
+        n = right + gains
+        if right == 0:
+            return None
+    counts = PairedCounts(losses=losses, gains=gains, n=n, is_relative=is_relative)
+    return _Pairs(counts=counts, limit=value) if -1 < value < 1 else None
 
 
-def _has_nothing_to_keep(limit: Limit, reference: ExampleScores) -> bool:
-    return limit.statistic is Statistic.RECOVERY and math.fsum(reference.values) <= 0
+def _has_nothing_to_keep(limit: Limit, contrast: Contrast) -> bool:
+    return limit.statistic is Statistic.RECOVERY and math.fsum(contrast.units) <= 0
 
 
 def _compare_exactly(counts: PairedCounts, *, limit: float, levels: Levels) -> Outcome | None:

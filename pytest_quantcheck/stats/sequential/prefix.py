@@ -69,6 +69,7 @@ class Prefix:
             gaps=np.concatenate([part.gaps for part in parts]),
             units=np.concatenate([part.units for part in parts]),
             sizes=np.concatenate([part.sizes for part in parts]),
+            is_binary=all(part.is_binary for part in parts),
         )
 
 

@@ -122,6 +122,11 @@ class Trial:
         if self._test is None:
             self._begin(reference)
         contrast = make_contrast(self._limit, reference, variant)
+        largest, planned = int(contrast.sizes.max()), self._plan.largest_cluster
+        if largest > planned:
+            raise ValueError(
+                f"a cluster of {largest} examples came; {planned} were planned at most"
+            )
         self._prefix.add(reference, variant, contrast)
         if isinstance(self._test, PopulationTest):
             self._test.bet(contrast)

@@ -54,3 +54,4 @@ def test_levels_grow_with_alpha_and_with_time():
 def test_a_first_look_too_early_to_spend_anything_never_rejects():
     assert nominal_level((1e-3, 1.0), 1e-6) > 0
     assert boundary((1e-3,), 1e-6) > 30
+    assert boundary((1e-3, 2e-3), 1e-6) > 30

@@ -49,6 +49,7 @@ def test_examples_after_the_decision_change_nothing(trial, shuffled):
     decided = trial(0.01, reference, variant)
     before, n = decided.verdict, decided.n
     assert decided.update(variant, reference)
+    decided.close()
     assert (decided.verdict, decided.n) == (before, n)
 
 
