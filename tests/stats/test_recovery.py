@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.limit import Bound, Statistic
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
 
 PAIRS_OF_TWO = np.arange(400) // 2
@@ -98,6 +101,16 @@ def test_losses_in_clusters_weigh_less(make_counts, recovery):
     assert "design effect" in grouped.estimate.method
     assert grouped.estimate.low < alone.estimate.low
     assert grouped.estimate.p_pass > alone.estimate.p_pass
+
+
+@pytest.mark.parametrize("clusters", [None, PAIRS_OF_TWO])
+def test_the_gross_loss_of_a_low_limit_is_the_loss_of_all(make_counts, clusters):
+    # Three times the allowed loss of 35 % is more than there is.
+    limit = parse_limit("min_accuracy_recovery", 0.65)
+    pair = make_counts(5, 0, 400, clusters=clusters)
+    found = judge(limit, pair[0], variant=pair[1], levels=levels(0.05, 20))
+    assert found.power_at == 0.0
+    assert found.power == pytest.approx(1.0)
 
 
 def test_scores_are_a_linear_contrast(make_scores, recovery):
