@@ -41,8 +41,7 @@ RIGHT_OR_WRONG = Pace(most_looks=10, fewest_between=50, first=300)
 REAL_SCORES = Pace(most_looks=5, fewest_between=50, first=300)
 """A t-test of skewed scores errs more the smaller its level: fewer looks."""
 DOCUMENTS = Pace(most_looks=5, fewest_between=5, first=20)
-"""A document is an observation of many tokens, and there are few of them; measured alone, fewer than
-five would be cut into blocks."""
+"""A document is many tokens, and there are few; under five of them would be cut into blocks."""
 
 
 def pace_of(metric: Metric) -> Pace:
