@@ -12,8 +12,15 @@ from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.plan import Assumptions, Plan
+from pytest_quantcheck.stats.sequential.plan import expected_n
 
-__all__ = ["Assumptions", "largest_shown_pass", "needed_examples", "smallest_shown_fail"]
+__all__ = [
+    "Assumptions",
+    "expected_examples",
+    "largest_shown_pass",
+    "needed_examples",
+    "smallest_shown_fail",
+]
 
 _DEFAULTS = Assumptions()
 
@@ -132,6 +139,45 @@ def largest_shown_pass(
     """
     plan = _plan(limit, value, alpha=alpha, family_size=1, assuming=assuming)
     return plan.largest_pass(_checked(n))
+
+
+def expected_examples(
+    limit: str,
+    value: float,
+    *,
+    n: int,
+    true: float | None = None,
+    alpha: float = 0.05,
+    assuming: Assumptions = _DEFAULTS,
+) -> int:
+    """Return how many of n examples early stopping takes, on average.
+
+    Parameters
+    ----------
+    limit, value, true, assuming
+        As for `needed_examples`.
+    n : int
+        Examples in all, at least 1.
+    alpha : float
+        Error rate of this decision; where `true` is past the limit, that of the run over its
+        family size.
+
+    Notes
+    -----
+    Looks alone, and differences taken to be normal: within 5 % of n of what was simulated. Bets
+    stop gross failures earlier still, after some 300 examples.
+
+    Examples
+    --------
+    >>> expected_examples("max_accuracy_drop", 0.01, n=5000)
+    3327
+    >>> expected_examples("max_accuracy_drop", 0.01, n=5000, true=0.05)
+    1038
+    """
+    plan = _plan(limit, value, alpha=alpha, family_size=1, assuming=assuming)
+    if true is not None and not math.isfinite(true):
+        raise UsageError(f"true={true!r}: expected a finite number in the unit of {limit}")
+    return expected_n(plan, _checked(n), true=plan.best if true is None else true)
 
 
 def _plan(
