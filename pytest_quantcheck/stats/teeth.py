@@ -45,9 +45,9 @@ def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | Non
     Notes
     -----
     Drops, rises, flips and ceilings of shares: max(3·B, B + 10 pp), at most 1. Ratios, and what
-    is lost of a recovery: the same of B - 1 and 1 - B, at most all. Floors: 10 pp below. A perplexity: 10 %
-    above. Scores: as shares, 10 pp being a tenth of the range between their bounds; without bounds
-    3·B for a change and a tenth of B past a level.
+    is lost of a recovery: the same of B - 1 and 1 - B, at most all. Floors: 10 pp below. A
+    perplexity: 10 % above. Scores: as shares, 10 pp being a tenth of the range between their
+    bounds; without bounds 3·B for a change and a tenth of B past a level.
     """
     value, sign = limit.value, 1.0 if limit.bound is Bound.UPPER else -1.0
     is_level = limit.statistic in {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
