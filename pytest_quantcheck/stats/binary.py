@@ -10,7 +10,12 @@ import numpy as np
 
 from pytest_quantcheck.core.verdict import Estimate
 from pytest_quantcheck.stats.inversion import Interval, normal_quantile
-from pytest_quantcheck.stats.tango import PairedCounts, tango_interval, tango_p_pass
+from pytest_quantcheck.stats.tango import (
+    PairedCounts,
+    tango_interval,
+    tango_p_pass,
+    tango_upper,
+)
 from pytest_quantcheck.stats.unconditional import Regions, make_regions
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ _FINEST_GAMMA = 1e-5
 _SCAN_ERRORS = 0.6
 _COARSEST_DIGITS = 4
 _STEPS_PER_ERROR = 10
+_STEPS_PER_SCAN = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,16 +161,7 @@ def _upper_limit(counts: PairedCounts, *, alpha: float) -> float:
         return 1.0
     lattice = Lattice.of(counts)
     gamma = _gamma(alpha)
-    open_ = lattice.floor(counts.finite_drop)
-    if not counts.is_relative:
-        open_ = max(open_, 1 - lattice.per_unit)
-    shut = lattice.per_unit
-    while shut - open_ > 1:
-        middle = (open_ + shut) // 2
-        if lattice.p_value(counts, middle, gamma=gamma) > alpha:
-            open_ = middle
-        else:
-            shut = middle
+    open_ = _last_open(counts, lattice, alpha=alpha)
     regions = lattice.regions(counts, open_, gamma=gamma)
     ends = np.append(regions.starts[1:], regions.limits.size) - 1
     last = max(
@@ -175,6 +172,32 @@ def _upper_limit(counts: PairedCounts, *, alpha: float) -> float:
     while regions.p_value(last) <= alpha:
         last -= 1
     return (open_ + last + 1) / lattice.per_unit
+
+
+def _last_open(counts: PairedCounts, lattice: Lattice, *, alpha: float) -> int:
+    """Return a lattice point whose p-value exceeds `alpha` while the next one's does not.
+
+    The search starts where the large-sample test has its limit, and widens until it has both sides.
+    """
+    gamma = _gamma(alpha)
+
+    def is_open(index: int) -> bool:
+        return lattice.p_value(counts, index, gamma=gamma) > alpha
+
+    lowest = lattice.floor(counts.finite_drop)
+    if not counts.is_relative:
+        lowest = max(lowest, 1 - lattice.per_unit)
+    guess = lattice.floor(tango_upper(counts, quantile=normal_quantile(alpha)))
+    open_ = shut = min(max(guess, lowest), lattice.per_unit)
+    step = max(1, lattice.scan // _STEPS_PER_SCAN)
+    while open_ > lowest and not (open_ < lattice.per_unit and is_open(open_)):
+        shut, open_, step = open_, max(lowest, open_ - step), 2 * step
+    while shut == open_ or (shut < lattice.per_unit and is_open(shut)):
+        open_, shut, step = shut, min(lattice.per_unit, shut + step), 2 * step
+    while shut - open_ > 1:
+        middle = (open_ + shut) // 2
+        open_, shut = (middle, shut) if is_open(middle) else (open_, middle)
+    return open_
 
 
 def _gamma(alpha: float) -> float:

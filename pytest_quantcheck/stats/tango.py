@@ -139,12 +139,13 @@ def tango_interval(counts: PairedCounts, *, quantile: float) -> Interval:
     """
     swapped = counts.swap()
     return Interval(
-        low=swapped.opposite(_tango_upper(swapped, quantile=quantile)),
-        high=_tango_upper(counts, quantile=quantile),
+        low=swapped.opposite(tango_upper(swapped, quantile=quantile)),
+        high=tango_upper(counts, quantile=quantile),
     )
 
 
-def _tango_upper(counts: PairedCounts, *, quantile: float) -> float:
+def tango_upper(counts: PairedCounts, *, quantile: float) -> float:
+    """Return the upper end of `tango_interval`."""
     if counts.losses == counts.n:
         return 1.0
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _RATES = 64
 _SMALLEST_RATE_STEP = 1e-4
 _TIE = 1e-9
+_LOG_OF_ZERO = -1e300
+"""Finite, so that 0 of it is 0."""
 _CUT = 1e-4
 """Probability left out at either end of the sums, as a part of gamma; it is added back to p."""
 
@@ -61,7 +63,7 @@ class Regions:
         loss_shares = self._loss_shares(rates, limit)
         inside = _chance_inside(self.discordants, self.most_losses[index], loss_shares=loss_shares)
         weights = _binomial_pmf(self.discordants, self.counts.n, rates)
-        largest = float(np.max(np.sum(weights * inside, axis=1)))
+        largest = float(np.max(np.sum(np.multiply(weights, inside, out=inside), axis=1)))
         return min(1.0, largest + self.gamma * (1 + 2 * _CUT))
 
     def _rates(self, limit: float) -> NDArray[np.float64]:
@@ -168,9 +170,11 @@ def _chance_inside(
     first = _binomial_cdf(int(most[0]), int(discordants[0]), loss_shares)
     rises = np.diff(most)
     single = _binomial_pmf(most[:-1] + rises, discordants[:-1], loss_shares)
-    steps = np.where(rises > 0, 1 - loss_shares, -loss_shares) * single
-    sums = np.cumsum(np.concatenate([first, steps], axis=1), axis=1)
-    return np.asarray(np.clip(sums, 0.0, 1.0))
+    sums = np.empty((loss_shares.shape[0], most.size))
+    sums[:, :1] = first
+    np.multiply(single, (rises > 0) - loss_shares, out=sums[:, 1:])
+    np.cumsum(sums, axis=1, out=sums)
+    return np.clip(sums, 0.0, 1.0, out=sums)
 
 
 def _binomial_cdf(k: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -182,11 +186,20 @@ def _binomial_cdf(k: int, n: int, shares: NDArray[np.float64]) -> NDArray[np.flo
 def _binomial_pmf(
     k: NDArray[np.int64], n: NDArray[np.int64] | int, shares: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return P(Bin(n, share) = k), 0 where k lies outside 0..n; shares is (r, 1)."""
+    """Return P(Bin(n, share) = k), 0 where k lies outside 0..n; shares is (r, 1).
+
+    Logarithms are taken of the shares alone, not of every element: most of the cost of a verdict.
+    """
     possible = (k >= 0) & (k <= n)
     hits = np.where(possible, k, 0)
     misses = np.where(possible, n - hits, 0)
     log_ways = special.gammaln(hits + misses + 1.0) - special.gammaln(hits + 1.0)
     log_ways -= special.gammaln(misses + 1.0)
-    log_p = log_ways + special.xlogy(hits, shares) + special.xlog1py(misses, -shares)
-    return np.where(possible, np.exp(log_p), 0.0)
+    with np.errstate(divide="ignore"):
+        log_hit, log_miss = np.log(shares), np.log1p(-shares)
+    chances = hits * np.maximum(log_hit, _LOG_OF_ZERO)
+    chances += log_ways
+    chances += misses * np.maximum(log_miss, _LOG_OF_ZERO)
+    np.exp(chances, out=chances)
+    chances[:, ~possible] = 0.0
+    return np.asarray(chances)
