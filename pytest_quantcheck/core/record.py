@@ -7,6 +7,8 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, TypeVar, get_args, get_type_hints
 
+from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord  # noqa: TC001 - revived
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -125,6 +127,8 @@ class CheckRecord:
     n_better: int
     slices: list[SliceRecord]
     """Where the examples that got worse are; empty where the data names no slices."""
+    noise_floor: float | None
+    """Largest degradation that may be noise, in `unit`; None where it was not measured."""
     examples: str | None
     """Key of the variant's `ExamplesRecord`, which names the reference's; None where none is
     written, or only the weights count."""
@@ -206,24 +210,9 @@ class ItemRecord:
     checks: list[CheckRecord]
     measurements: list[MeasurementRecord]
     environment: EnvironmentRecord
+    noise: list[NoiseRecord]
     warnings: list[str]
     """What the reader should know though no budget asks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HolmRecord:
-    """A budget that is no FAIL by itself, and over its limit by Holm's test of the whole run."""
-
-    nodeid: str
-    model: str
-    """As in its `EnvironmentRecord`."""
-    variant_label: str
-    workload: str
-    slice: str | None
-    keyword: str
-    p_fail: float
-    p_adjusted: float
-    """Holm's adjusted p-value, at most the run's alpha."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +238,8 @@ class RunRecord:
     checks: list[CheckRecord]
     also_failing: list[HolmRecord]
     """Of the budgets that are not FAIL; the exit status does not depend on them."""
+    noise: list[NoiseRecord]
+    """Of each model's reference, where `--quant-noise-floor` asked."""
     measurements: list[MeasurementRecord]
     warnings: list[str]
     examples: FileRecord | None

@@ -43,6 +43,8 @@ class Reason(Enum):
     """Under 20 examples differ, and the scores are unbounded: no valid test."""
     SKEWED_BY_ONE = "skewed_by_one"
     """One example carries more than half of all differences."""
+    BELOW_NOISE_FLOOR = "below_noise_floor"
+    """Over the limit, and not shown to exceed what the reference differs from itself by."""
     NON_FINITE = "non_finite"
     """The variant's loss is infinite where the reference's is finite."""
     ON_THESE_EXAMPLES = "on_these_examples"

@@ -11,6 +11,7 @@ from pytest_quantcheck.errors import QuantcheckError
 from pytest_quantcheck.measure.course import Portion, plan_course
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.measurement import Measurement, TaskResult
+from pytest_quantcheck.measure.noise import NoiseMeter
 from pytest_quantcheck.measure.outcome import Failed, attempt
 from pytest_quantcheck.measure.progressive import GrowingPair
 from pytest_quantcheck.measure.selfcheck import check_differs
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.protocols import Advance, Weights
     from pytest_quantcheck.workloads.base import Workload
 
-    _Key: TypeAlias = tuple[Variant, str, object, int, int | None]
+    _Key: TypeAlias = tuple[Variant, str, object, int, int | None, bool]
 
 _WHOLE = Portion()
 
@@ -41,6 +42,7 @@ class _Work:
     course: Course
     part: int
     pack_limit: int | None
+    is_backwards: bool = False
 
 
 class Runner:
@@ -82,6 +84,7 @@ class Runner:
         self._known: dict[_Key, Measurement | Failed] = {}
         self._courses: dict[Workload[Any], Course] = {}
         self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
+        self.noise = NoiseMeter(partial(self._part, reference), self.course)
 
     def measure(
         self, variant: Variant, workload: Workload[Any], *, pack_limit: int | None = None
@@ -169,7 +172,11 @@ class Runner:
         return self._courses[workload]
 
     def prefetch_reference(
-        self, workloads: Iterable[Workload[Any]], *, variant: Variant | None = None
+        self,
+        workloads: Iterable[Workload[Any]],
+        *,
+        variant: Variant | None = None,
+        with_noise: bool = False,
     ) -> None:
         """Measure the reference on all workloads if it must leave memory for a variant.
 
@@ -179,6 +186,8 @@ class Runner:
             Those whose tests are selected.
         variant : Variant, optional
             What is measured next; by default one as large as the reference.
+        with_noise : bool
+            Whether to measure it twice.
 
         Notes
         -----
@@ -189,6 +198,8 @@ class Runner:
         for workload in workloads:
             try:
                 self.measure(self._reference, workload)
+                if with_noise:
+                    self.noise.measure(workload)
             except Exception:  # noqa: BLE001, S112 - kept by measure, raised for who asks
                 continue
 
@@ -215,13 +226,25 @@ class Runner:
             return True  # each test that asks is told so
 
     def _part(
-        self, variant: Variant, course: Course, part: int, *, pack_limit: int | None
+        self,
+        variant: Variant,
+        course: Course,
+        part: int,
+        *,
+        pack_limit: int | None,
+        is_backwards: bool = False,
     ) -> Measurement:
         workload = course.workload
         owner = None if workload.has_digest else workload
-        key = (variant, course.fingerprint, owner, part, pack_limit)
+        key = (variant, course.fingerprint, owner, part, pack_limit, is_backwards)
         if key not in self._known:
-            work = _Work(variant=variant, course=course, part=part, pack_limit=pack_limit)
+            work = _Work(
+                variant=variant,
+                course=course,
+                part=part,
+                pack_limit=pack_limit,
+                is_backwards=is_backwards,
+            )
             self._known[key] = attempt(partial(self._measure, work))
         known = self._known[key]
         if isinstance(known, Failed):
@@ -235,7 +258,7 @@ class Runner:
             check_differs(variant, self._pool.weights(variant), reference)
         loaded = self._pool.get(variant)
         loaded.pack_limit = work.pack_limit
-        examples = course.examples_of(work.part)
+        examples = course.examples_of(work.part)[:: -1 if work.is_backwards else 1]
         job = Job(
             loaded=loaded,
             workload=course.workload,

@@ -43,6 +43,7 @@ OPTIONS = {
 """Settings with a value: `--quant-NAME` and, with underscores, the ini key `quant_NAME`."""
 
 FLAGS = {
+    "noise-floor": "score the reference twice; what differs holds FAIL back [off]",
     "require-gpu": "fail where there is no GPU, instead of measuring on the CPU [off]",
     "trust-remote-code": "run code that comes with the model [off]",
 }

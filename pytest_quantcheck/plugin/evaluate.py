@@ -12,15 +12,17 @@ from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.plugin.gallery import examine_changes
+from pytest_quantcheck.plugin.noise import noise_floor
 from pytest_quantcheck.plugin.slices import restrict
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
+from pytest_quantcheck.stats.noise import hold_back
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
     from pytest_quantcheck.core.verdict import Estimate, Levels, Verdict
-    from pytest_quantcheck.measure.measurement import Measurement
+    from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,8 @@ class Pair:
 
     reference: Side
     variant: Side
+    noise: MeasuredPair | None = None
+    """The reference measured twice on the workload, if that was asked; of no slice."""
     examples: str | None = None
     """Key of the variant's per-example record, if one is written."""
 
@@ -96,11 +100,14 @@ def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
         levels=terms.levels,
         target=terms.target,
     )
+    floor = noise_floor(budget.limit, pair, metric, terms)
+    verdict = hold_back(verdict, floor=floor, bound=budget.limit.bound)
     about = _About(
         metric=metric,
         level_unit=METRICS[metric].level_unit,
         reference_level=metric_level(reference.scores[metric]),
         variant_level=metric_level(variant.scores[metric]),
+        noise_floor=floor,
     )
     return _record(budget, pair, verdict=verdict, about=about, terms=terms)
 
@@ -142,6 +149,7 @@ class _About:
     level_unit: Unit
     reference_level: float
     variant_level: float
+    noise_floor: float | None = None
 
 
 def _weights(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
@@ -205,6 +213,7 @@ def _record(
         n_worse=changes.n_worse,
         n_better=changes.n_better,
         slices=list(changes.slices),
+        noise_floor=about.noise_floor,
         examples=pair.examples if measured else None,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.parse import check_measured
@@ -13,6 +13,7 @@ from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.cautions import Decision, warnings_of
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.evaluate import Pair, Side, Terms, evaluate, measurement_record
+from pytest_quantcheck.plugin.noise import noise_records
 from pytest_quantcheck.plugin.waiver import is_red, unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
@@ -167,6 +168,7 @@ class Quant:
                 for side in (pair.reference, pair.variant)
             ],
             environment=self._laboratory.environment(),
+            noise=noise_records(self._pairs.values(), checks),
             warnings=[*warnings_of(self._pairs, decisions), *unneeded(checks)],
         )
 
@@ -187,9 +189,12 @@ class Quant:
                 "MultipleChoice.from_jsonl('data/triage.jsonl')"
             )
         if workload not in self._pairs:
-            found = self._laboratory.runner.measure_pair(self._recipe, workload)
+            runner, asks = self._laboratory.runner, self._session.settings.noise_floor
+            # Before the variant, which may drive the reference out of memory.
+            noise = runner.noise.measure(workload) if asks else None
+            found = runner.measure_pair(self._recipe, workload)
             pair = self._pair(found.reference, found.variant)
-            self._pairs[workload] = self._session.outbox.add(pair)
+            self._pairs[workload] = self._session.outbox.add(replace(pair, noise=noise))
         return self._pairs[workload]
 
     def _pair(self, reference: Measurement | None, variant: Measurement | None) -> Pair:

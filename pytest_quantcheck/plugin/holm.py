@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.record import HolmRecord
+from pytest_quantcheck.core.supplements import HolmRecord
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.stats.family import adjust_by_holm
 

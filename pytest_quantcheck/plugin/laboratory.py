@@ -154,7 +154,8 @@ class Laboratory:
             self._is_prefetched = True
             workloads = dict.fromkeys(w for plan in plans for w in plan.workloads)
             first = self.variant(plans[0].variant) if plans else None
-            self.runner.prefetch_reference(workloads, variant=first)  # type: ignore[arg-type]
+            asks = self._session.settings.noise_floor
+            self.runner.prefetch_reference(workloads, variant=first, with_noise=asks)  # type: ignore[arg-type]
 
     def environment(self) -> EnvironmentRecord:
         """Return where and how this session measures."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_quantcheck.core.fingerprint import Plain
+    from pytest_quantcheck.core.supplements import NoiseRecord
 
 
 class Ledger:
@@ -72,11 +73,15 @@ class Ledger:
         """Return the record of the run so far."""
         environments: dict[str, EnvironmentRecord] = {}
         measured: dict[tuple[str, ...], MeasurementRecord] = {}
+        noise: dict[tuple[str, ...], NoiseRecord] = {}
         for item in self._items.values():
             environments.setdefault(item.environment.model, item.environment)
             for found in item.measurements:
                 key = (found.model, found.variant_label, found.workload, found.fingerprint)
                 measured.setdefault(key, found)
+            for again in item.noise:
+                key = (again.model, again.workload, again.fingerprint, again.metric)
+                noise.setdefault(key, again)
         return RunRecord(
             schema_version=SCHEMA_VERSION,
             started=self._started,
@@ -84,6 +89,7 @@ class Ledger:
             environments=list(environments.values()),
             checks=self.checks,
             also_failing=also_failing(self.checks, list(environments.values())),
+            noise=list(noise.values()),
             measurements=list(measured.values()),
             warnings=self._warnings(),
             examples=None,

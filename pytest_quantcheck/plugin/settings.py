@@ -49,6 +49,7 @@ class Settings:
     """None: counted."""
     seed: int
     memory_fraction: float
+    noise_floor: bool
     require_gpu: bool
     trust_remote_code: bool
     json_path: Path | None
@@ -88,6 +89,7 @@ def read_settings(config: pytest.Config) -> Settings:
         family_size=raw.optional("family_size"),
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
+        noise_floor=raw.flag("noise_floor"),
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
         json_path=_json_path(config.getoption("quant_json"), config.invocation_params.dir),

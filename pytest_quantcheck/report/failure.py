@@ -46,6 +46,7 @@ def render_failure(
         wording.reason_text(check) + (f"; {check.note}" if check.note else ""),
         f"reference {reference}, variant {variant}, on {environment.device_name}",
         *wording.reasons_of_the_team(check),
+        *_noise(check),
         *(_evidence(check) if check.n else ()),
         *_notable_slice(check),
     ]
@@ -64,6 +65,13 @@ def headline(check: CheckRecord) -> str:
     limit = wording.limit_with_side(check)
     text = f"{check.outcome.upper()}: {check.variant_label}{where}: {statistic}, budget {limit}"
     return ascii_safe(text)
+
+
+def _noise(check: CheckRecord) -> list[str]:
+    """Return what the reference differs from itself by, where it was measured."""
+    if check.noise_floor is None:
+        return []
+    return [f"noise floor {wording.noise_floor(check)}: the reference measured twice"]
 
 
 def _evidence(check: CheckRecord) -> list[str]:

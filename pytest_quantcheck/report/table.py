@@ -37,6 +37,8 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     measured = f"{'estimate' if is_level else 'degradation'} [{_percent(checks[0])} % CI]"
     rows = [_check_row(check, measured) for check in checks]
     columns = list(rows[0])
+    if all(check.noise_floor is None for check in checks):
+        columns.remove("noise")
     lines = _table(rows, columns)
     for column in _EXPENDABLE:
         if max(len(line) for line in lines) <= width:
@@ -83,6 +85,7 @@ def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:
         "variant ": wording.level(check, check.variant_level),
         measured: wording.value_with_interval(check),
         "budget": wording.limit_with_side(check),
+        "noise": wording.noise_floor(check),
         "n": format_count(check.n) if check.n else "-",
         "verdict": check.outcome.upper(),
         "": wording.remark(check),

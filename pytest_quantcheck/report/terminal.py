@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.table import Line, check_table, variant_table
-from pytest_quantcheck.report.wording import also_failing, budgets_in_words
+from pytest_quantcheck.report.wording import also_failing, budgets_in_words, noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,6 +20,7 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     """Return the lines between the summary's title and the final line."""
     lines = [*check_table(run.checks, width=width)]
     lines += [Line(text=f" {also_failing(holm)}", outcome="fail") for holm in run.also_failing]
+    lines += [Line(text=f" {noise(found)}") for found in run.noise]
     if variants := variant_table(run):
         lines += [Line(text=""), *variants]
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
@@ -36,6 +37,7 @@ def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
                 run,
                 checks=[check for check in run.checks if check.model == environment.model],
                 also_failing=[holm for holm in run.also_failing if holm.model == environment.model],
+                noise=[noise for noise in run.noise if noise.model == environment.model],
                 measurements=[m for m in run.measurements if m.model == environment.model],
                 warnings=run.warnings if is_last else [],
             ),

@@ -16,7 +16,8 @@ from pytest_quantcheck.core.quantity import (
 )
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, HolmRecord
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord
+    from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord
 
 _STATISTIC_NAMES = {
     "drop": "{metric} drop",
@@ -42,6 +43,7 @@ _REASONS = {
     "constant_difference": "every example differs by the same amount",
     "few_nonzero_differences": "fewer than 20 examples or clusters differ, too few for a test",
     "skewed_by_one": "one example carries more than half of the difference",
+    "below_noise_floor": "over the limit, but the reference may differ from itself by as much",
     "non_finite": "the variant's loss is infinite where the reference's is not",
     "on_these_examples": "a claim about these examples only, so no sampling error is involved",
     "exact": "compared exactly, no sampling error is involved",
@@ -110,6 +112,37 @@ def also_failing(holm: HolmRecord) -> str:
         f"{place(holm)}, p {format_pvalue(holm.p_fail)}, "
         f"{format_pvalue(holm.p_adjusted)} over the family"
     )
+
+
+def noise(found: NoiseRecord) -> str:
+    """Return how far the reference differs from itself on one workload."""
+    subject = f"noise floor of {found.workload} {found.metric}"
+    if found.is_identical:
+        return (
+            f"{subject}: 0, {found.reference_label} gives the same in packs of at most "
+            f"{found.pack_limit}"
+        )
+    is_of_tokens = found.level_unit == Unit.PERPLEXITY.value
+    most = (
+        f"{found.most:.2g} nats per token"
+        if is_of_tokens
+        else format_quantity(found.most, Unit(found.level_unit))
+    )
+    margins = "" if found.margin_nats is None else f", by {found.margin_nats:.2g} nats on average"
+    return (
+        f"{subject}: at most {most}; {format_count(found.n_different)} of "
+        f"{format_count(found.n)} differ where {found.reference_label} is measured again in packs "
+        f"of at most {found.pack_limit}{margins}"
+    )
+
+
+def noise_floor(check: CheckRecord) -> str:
+    """Return the floor in the unit of the limit, where one was measured: `0.3 pp`."""
+    if check.noise_floor is None:
+        return "-"
+    unit = Unit(check.unit)
+    is_ratio = unit is Unit.RATIO
+    return f"{check.noise_floor:.5g}" if is_ratio else format_quantity(check.noise_floor, unit)
 
 
 def reasons_of_the_team(check: CheckRecord) -> list[str]:

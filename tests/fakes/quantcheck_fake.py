@@ -1,8 +1,8 @@
 """A backend without torch: tokens are characters, and each precision is wrong by a known rule.
 
 Precision `fp16` is always right; `lossy-30` is wrong on the examples whose number is below 30 in a
-thousand; `late-1200` is right only from number 1,200 on; `foreign` has another tokenizer. The
-number is the first one in the prompt.
+thousand; `jittery-30` is so only in packs of limited size; `late-1200` is right only from number
+1,200 on; `foreign` has another tokenizer. The number is the first one in the prompt.
 """
 
 from __future__ import annotations
@@ -64,6 +64,8 @@ class FakeModel:
         number = number_in(prompt)
         if rule == "lossy":
             return number % 1000 >= int(value)
+        if rule == "jittery":
+            return self.pack_limit is None or number % 1000 >= int(value)
         if rule == "slow":
             time.sleep(0.05)
         return True
@@ -89,7 +91,8 @@ class FakeModel:
             good = text.rstrip().endswith(RIGHT) == self.is_right(text)
             return np.full(n, -0.1 if good else -2.0, dtype=np.float32)
         loss = 1.0 if self.is_right(text) else 2.0
-        spread = 0.01 * (number_in(text) % 7) if self.is_quantized else 0.0
+        is_spread = self.is_quantized and not self.precision.startswith("jittery")
+        spread = 0.01 * (number_in(text) % 7) if is_spread else 0.0
         return np.full(n, -(loss + spread), dtype=np.float32)
 
     def generate(

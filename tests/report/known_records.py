@@ -75,6 +75,7 @@ CHECK = CheckRecord(
     n_worse=40,
     n_better=12,
     slices=[],
+    noise_floor=None,
     examples=None,
 )
 MEASURED = MeasurementRecord(
@@ -109,7 +110,7 @@ ENVIRONMENT = EnvironmentRecord(
 )
 
 
-def run(*checks, measurements=(MEASURED,), also_failing=(), warnings=()):
+def run(*checks, measurements=(MEASURED,), also_failing=(), noise=(), warnings=()):
     return RunRecord(
         schema_version=SCHEMA_VERSION,
         started="2026-11-21T10:00:00+00:00",
@@ -117,6 +118,7 @@ def run(*checks, measurements=(MEASURED,), also_failing=(), warnings=()):
         environments=[ENVIRONMENT],
         checks=list(checks),
         also_failing=list(also_failing),
+        noise=list(noise),
         measurements=list(measurements),
         warnings=list(warnings),
         examples=None,

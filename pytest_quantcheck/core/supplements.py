@@ -1,0 +1,50 @@
+"""What a run knows beside its checks, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolmRecord:
+    """A budget that is no FAIL by itself, and over its limit by Holm's test of the whole run."""
+
+    nodeid: str
+    model: str
+    """As in its `EnvironmentRecord`."""
+    variant_label: str
+    workload: str
+    slice: str | None
+    keyword: str
+    p_fail: float
+    p_adjusted: float
+    """Holm's adjusted p-value, at most the run's alpha."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseRecord:
+    """How far a reference differs from itself on one workload."""
+
+    model: str
+    """As in its `EnvironmentRecord`."""
+    reference_label: str
+    workload: str
+    fingerprint: str
+    """Of the workload."""
+    metric: str
+    level_unit: str
+    n: int
+    """Examples measured twice."""
+    n_different: int
+    """Those whose value differs; of right and wrong answers, flips."""
+    difference: float
+    """Mean of second minus first: a share, a score, or nats per token."""
+    most: float
+    """Upper confidence limit of the mean absolute difference; 0 where all is identical."""
+    margin_nats: float | None
+    """Mean absolute change of the margins of choices, or of a document's nats per token; None
+    where there are none."""
+    is_identical: bool
+    """Whether outputs, margins and scores agree bit for bit."""
+    pack_limit: int
+    """Most sequences forwarded together the second time."""
