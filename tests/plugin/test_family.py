@@ -170,3 +170,11 @@ def test_a_rerun_cannot_turn_a_failure_green(project):
 
     assert result.ret == 1
     assert result.parseoutcomes() == {"failed": 1, "rerun": 1}
+
+
+def test_a_family_smaller_than_the_suite_is_a_wrong_use_and_no_regression(suite, how):
+    result = suite.run(*how, "--quant-family-size=1")
+
+    assert result.ret == 4
+    assert result.parseoutcomes()["errors"] == 2
+    result.stdout.fnmatch_lines(["*the family size is set to 1, but 2 limits are declared; set *"])
