@@ -75,8 +75,15 @@ def judge(
     evidence = examine(limit, reference, variant=variant, levels=levels)
     if target is Target.DATASET:
         return decide(on_these_examples(evidence), levels=levels)
+    return settle(limit, evidence, bounds=variant.bounds, levels=levels)
+
+
+def settle(
+    limit: Limit, evidence: Evidence, *, bounds: tuple[float, float] | None, levels: Levels
+) -> Verdict:
+    """Return the verdict on a population, with the chance of FAIL at a gross excess."""
     verdict = decide(evidence, levels=levels)
-    excess = alternative(limit, variant.bounds)
+    excess = alternative(limit, bounds)
     if excess is None or evidence.chance is None:
         return verdict
     return replace(verdict, power=evidence.chance(excess), power_at=excess)

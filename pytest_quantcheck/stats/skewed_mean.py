@@ -35,6 +35,8 @@ class SkewedMean:
     n: int
     largest_share: float
     """Part of the sum that the largest value carries; 0 where all are 0."""
+    least: float = 0.0
+    """No mean lies below."""
 
     def p_pass(self, limit: float) -> float:
         """Return the p-value of "the mean is `limit` or more"; 1 without deviation."""
@@ -57,10 +59,11 @@ class SkewedMean:
     def invert(self, *, alpha: float) -> Interval:
         """Return the means that neither test rejects at level `alpha`; all without deviation."""
         if self.deviation == 0:
-            return Interval(low=0.0, high=math.inf)
+            return Interval(low=self.least, high=math.inf)
         quantile = student_quantile(alpha, df=self.n - 1)
         return Interval(
-            low=max(0.0, self._limit_at(quantile)), high=max(0.0, self._limit_at(-quantile))
+            low=max(self.least, self._limit_at(quantile)),
+            high=max(self.least, self._limit_at(-quantile)),
         )
 
     def _limit_at(self, transformed: float) -> float:

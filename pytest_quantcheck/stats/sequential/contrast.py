@@ -72,7 +72,7 @@ class Contrast:
     gaps: NDArray[np.float64]
     """(g,) in an order that no score has a part in."""
     units: NDArray[np.float64]
-    """(g,) 1 for each example, or for a recovery the reference's score."""
+    """(g,) 1 for each example, for a recovery the reference's score, for losses the tokens."""
     sizes: NDArray[np.int64]
     """(g,) examples."""
     is_binary: bool
@@ -136,7 +136,7 @@ def make_contrast(limit: Limit, reference: ExampleScores, variant: ExampleScores
         return _gather(pairs, flipped.astype(np.float64), np.ones(pairs.n))
     kept = limit.statistic is Statistic.RECOVERY
     pairs = pairs if kept else pairs.as_higher_is_better()
-    units = pairs.reference if kept else np.ones(pairs.n)
+    units = pairs.reference if kept else pairs.weights
     return _gather(pairs, pairs.reference - pairs.variant, units)
 
 

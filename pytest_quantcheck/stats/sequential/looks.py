@@ -10,15 +10,17 @@ import numpy as np
 from scipy import optimize
 
 from pytest_quantcheck.core.limit import Limit, Statistic
-from pytest_quantcheck.core.verdict import Levels, Outcome, Reason
+from pytest_quantcheck.core.verdict import Levels, Outcome, Reason, Verdict
 from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail, p_fail, p_pass
 from pytest_quantcheck.stats.decide import decide
 from pytest_quantcheck.stats.means import PValues
-from pytest_quantcheck.stats.procedures import examine
+from pytest_quantcheck.stats.procedures import examine, settle
 from pytest_quantcheck.stats.sequential.boundaries import nominal_level
+from pytest_quantcheck.stats.sequential.skewed import straighten
 from pytest_quantcheck.stats.tango import PairedCounts, tango_p_pass
 
 if TYPE_CHECKING:
+    from pytest_quantcheck.stats.decide import Evidence
     from pytest_quantcheck.stats.sequential.contrast import Contrast
     from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
     from pytest_quantcheck.stats.sequential.schedule import Pace
@@ -42,9 +44,15 @@ _BY_TEST = {
 class Looks:
     """The test of one limit, at times that depend on no score."""
 
-    def __init__(self, limit: Limit, plan: Plan, *, levels: Levels, pace: Pace) -> None:
-        """Plan the looks; `levels` is the error of all of them together."""
+    def __init__(
+        self, limit: Limit, plan: Plan, *, levels: Levels, pace: Pace, has_bounds: bool
+    ) -> None:
+        """Plan the looks; `levels` is the error of all of them together.
+
+        Scores without bounds have no bets, so that they stop at looks only.
+        """
         self._limit, self._plan, self._levels = limit, plan, levels
+        self._has_bounds = has_bounds
         self._due = list(pace.looks(plan.n))
         self._times: tuple[float, ...] = ()
         self.n = 0
@@ -83,11 +91,24 @@ class Looks:
             return _compare_exactly(pairs.counts, limit=pairs.limit, levels=levels)
         if _has_nothing_to_keep(self._limit, contrast) and not is_last:
             return None
-        reference, variant = prefix.scores()
-        evidence = examine(self._limit, reference, variant=variant, levels=levels)
+        evidence = self._examine(prefix, levels)
         verdict = decide(replace(evidence, plan=None), levels=levels)
         holds = is_last or verdict.reason in _BY_TEST
         return verdict.outcome if holds and verdict.outcome in _SHOWN else None
+
+    def verdict(self, prefix: Prefix, levels: Levels) -> Verdict:
+        """Return the verdict at the last look taken, with its interval, at the levels given."""
+        evidence = self._examine(prefix, levels)
+        bounds = prefix.scores(self.n)[1].bounds
+        return settle(self._limit, evidence, bounds=bounds, levels=levels)
+
+    def _examine(self, prefix: Prefix, levels: Levels) -> Evidence:
+        """Return the evidence of the examples up to the last look taken."""
+        reference, variant = prefix.scores(self.n)
+        evidence = examine(self._limit, reference, variant=variant, levels=levels)
+        if self._has_bounds:
+            return evidence
+        return straighten(evidence, prefix.contrast(), limit=self._limit, levels=levels)
 
     def smallest_alpha(self, p: float, *, share: float) -> float:
         """Return the smallest alpha at which the last look taken rejects, given its p-value.

@@ -23,7 +23,6 @@ from pytest_quantcheck.stats.sequential.looks import Looks
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Verdict
-    from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.stats.sequential.contrast import Contrast, Scales
     from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
     from pytest_quantcheck.stats.sequential.schedule import Pace
@@ -59,7 +58,13 @@ class PopulationTest:
             if can_bet(self._theta, scales=scales):
                 self._bets = open_bets(self._theta, scales=scales)
         self._share = 1.0 if self._bets is None else LOOK_SHARE
-        self._looks = Looks(limit, plan, levels=_scale(levels, self._share), pace=pace)
+        self._looks = Looks(
+            limit,
+            plan,
+            levels=_scale(levels, self._share),
+            pace=pace,
+            has_bounds=scales is not None,
+        )
 
     def step(self, prefix: Prefix, *, is_last: bool) -> Outcome | None:
         """Return the outcome, if there is one by now."""
@@ -92,7 +97,8 @@ class PopulationTest:
         at_look = self._judge_at_look(prefix, outcome)
         verdict = at_look
         if verdict is None or self._side is not None:
-            verdict = self._judge(prefix.scores(), self._levels)
+            reference, variant = prefix.scores()
+            verdict = judge(self._limit, reference, variant=variant, levels=self._levels)
         intervals = [Interval(low=-math.inf, high=math.inf)]
         if at_look is not None:
             intervals.append(Interval(low=at_look.estimate.low, high=at_look.estimate.high))
@@ -122,11 +128,7 @@ class PopulationTest:
         levels = self._looks.levels()
         if outcome is Outcome.PASS:
             levels = replace(levels, alpha_fail=self._levels.alpha_fail)
-        return self._judge(prefix.scores(self._looks.n), levels)
-
-    def _judge(self, scores: tuple[ExampleScores, ExampleScores], levels: Levels) -> Verdict:
-        reference, variant = scores
-        return judge(self._limit, reference, variant=variant, levels=levels)
+        return self._looks.verdict(prefix, levels)
 
     def _p_values(self, at_look: Verdict | None) -> PValues:
         """Return the smallest levels at which looks or bets reject by now."""
