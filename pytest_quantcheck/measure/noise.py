@@ -62,7 +62,7 @@ class NoiseMeter:
     def _measure(self, workload: Workload[Any]) -> MeasuredPair:
         measure = partial(self._measure_part, self._course(workload), 0)
         first = measure(pack_limit=None)
-        second = measure(pack_limit=other_limit(first.pack_limit), is_backwards=True)
+        second = measure(pack_limit=other_limit(first.pack_limit), is_again=True)
         return pair(first, in_order_of(first, second), workload)
 
 

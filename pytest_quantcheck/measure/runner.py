@@ -42,7 +42,8 @@ class _Work:
     course: Course
     part: int
     pack_limit: int | None
-    is_backwards: bool = False
+    is_again: bool = False
+    """From the last example to the first."""
 
 
 class Runner:
@@ -232,18 +233,14 @@ class Runner:
         part: int,
         *,
         pack_limit: int | None,
-        is_backwards: bool = False,
+        is_again: bool = False,
     ) -> Measurement:
         workload = course.workload
         owner = None if workload.has_digest else workload
-        key = (variant, course.fingerprint, owner, part, pack_limit, is_backwards)
+        key = (variant, course.fingerprint, owner, part, pack_limit, is_again)
         if key not in self._known:
             work = _Work(
-                variant=variant,
-                course=course,
-                part=part,
-                pack_limit=pack_limit,
-                is_backwards=is_backwards,
+                variant=variant, course=course, part=part, pack_limit=pack_limit, is_again=is_again
             )
             self._known[key] = attempt(partial(self._measure, work))
         known = self._known[key]
@@ -258,7 +255,7 @@ class Runner:
             check_differs(variant, self._pool.weights(variant), reference)
         loaded = self._pool.get(variant)
         loaded.pack_limit = work.pack_limit
-        examples = course.examples_of(work.part)[:: -1 if work.is_backwards else 1]
+        examples = course.examples_of(work.part)[:: -1 if work.is_again else 1]
         job = Job(
             loaded=loaded,
             workload=course.workload,
@@ -269,6 +266,9 @@ class Runner:
         )
         started = self._clock()
         result = self._run(job, variant, n_planned=len(course.examples))
+        limit = loaded.pack_limit
+        if work.is_again:
+            loaded.pack_limit = None  # handles are not to be slow
         return Measurement(
             variant=variant,
             workload_name=course.workload.name,
@@ -278,7 +278,7 @@ class Runner:
             n_planned=len(course.examples),
             seconds=self._clock() - started,
             compute_dtype=loaded.compute_dtype,
-            pack_limit=loaded.pack_limit,
+            pack_limit=limit,
             **{one.name: getattr(result, one.name) for one in fields(TaskResult)},
         )
 
