@@ -151,6 +151,7 @@ TABLES = {
         measure=measure_builds,
         columns=BUILD | {"any false FAIL": "{red:.4f}", "prototype": "{prototype}"},
         runs=20_000,
+        simulated="builds",
         nominal={"red": builds.ALPHA},
     ),
     "builds-one-over": Table(
@@ -158,6 +159,7 @@ TABLES = {
         measure=measure_builds,
         columns=BUILD | {"green": "{green:.4f}"},
         runs=20_000,
+        simulated="builds",
         nominal={"green": builds.ALPHA},
     ),
     "builds-regressions": Table(
@@ -176,6 +178,7 @@ TABLES = {
             "prototype": "{prototype}",
         },
         runs=20_000,
+        simulated="builds",
     ),
 }  # fmt: skip
 PLANNED = [name for name, table in TABLES.items() if not table.runs]

@@ -50,6 +50,7 @@ class Table:
     """The levels that rates of error are to keep."""
     how: str = "Every result enumerated."
     """Said of figures that no simulation gave."""
+    simulated: str = "budgets"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def render(table: Table, rows: list[Row]) -> str:
     if any(runs):
         error = math.sqrt(0.05 * 0.95 / min(runs))
         drawn = " to ".join(f"{n:,}" for n in sorted({min(runs), max(runs)}))
-        how = f"{drawn} simulated budgets a cell, standard error {error:.4f} at .05."
+        how = f"{drawn} simulated {table.simulated} a cell, standard error {error:.4f} at .05."
     lines = [how, "", f"| {' | '.join(table.columns)} |", "|---" * len(table.columns) + "|"]
     for row in rows:
         shown = (_Format().format(column, **row.values()) for column in table.columns.values())
