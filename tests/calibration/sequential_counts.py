@@ -26,7 +26,7 @@ from pytest_quantcheck.stats.sequential.wealth import (
     growth_of_pass,
     log_mixture,
 )
-from pytest_quantcheck.stats.tango import PairedCounts, score_z
+from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_p_pass
 
 HOPELESS_Z = 1.0
 """A limit that is nearer than one standard error is not shown kept or exceeded at any level."""
@@ -72,10 +72,17 @@ class Rule:
     n: int
     limit: float
     levels: Levels
+    is_exact: bool = True
+    """Whether p-values are those that `judge` compares; else Tango's, as in the prototype."""
 
     def rejects(self, losses, gains, side):
-        """Return whether the look shows this side, by the p-value that `judge` compares."""
+        """Return whether the look shows this side."""
         counts = PairedCounts(losses=losses, gains=gains, n=self.n)
+        if not self.is_exact:
+            within = tango_p_pass(counts, limit=self.limit)
+            if side > 0:
+                return within <= self.levels.alpha_pass
+            return 1 - within <= self.levels.alpha_fail
         lowest = lowest_p_values(counts, limit=self.limit, levels=self.levels)
         if side > 0:
             alpha, least, p = self.levels.alpha_pass, lowest.p_pass, p_pass
@@ -142,13 +149,15 @@ def decide_by_bets(losses, gains, n, *, limit, levels):
     return np.where(failing >= -math.log(share * levels.alpha_fail), -1, outcome)
 
 
-def run(losses, gains, *, course, limit, levels):
+def run(losses, gains, *, course, limit, levels, is_exact=True):
     """Return where runs stop.
 
     Parameters
     ----------
     losses, gains : (ends, runs) ints
         Counts up to each batch end of the course.
+    is_exact : bool
+        Whether looks are the exact ones that are shipped.
     """
     at_look = look_levels(course, levels)
     outcome = np.zeros(losses.shape[1], dtype=int)
@@ -159,7 +168,7 @@ def run(losses, gains, *, course, limit, levels):
             break
         found = np.zeros(going.size, dtype=int)
         if end in at_look:
-            rule = Rule(n=end, limit=limit, levels=at_look[end])
+            rule = Rule(n=end, limit=limit, levels=at_look[end], is_exact=is_exact)
             found = decide_at_look(lost[going], gained[going], rule)
         bets = decide_by_bets(lost[going], gained[going], end, limit=limit, levels=levels)
         found = np.where(found == 0, bets, found)

@@ -48,11 +48,11 @@ def courses(n):
     return {"": Course.of_prototype(n), "shipped_": Course.shipped(n)}
 
 
-def simulate(cell, runs, rng, course):
+def simulate(cell, runs, rng, course, **options):
     """Return where runs of a cell stop."""
     drop = cell["drop"] * LIMIT
     losses, gains = draw_counts(rng, runs, flips=cell["flips"], drop=drop, ends=course.ends)
-    return run(losses, gains, course=course, limit=LIMIT, levels=LEVELS)
+    return run(losses, gains, course=course, limit=LIMIT, levels=LEVELS, **options)
 
 
 def measure_savings(cell, runs, rng):
@@ -64,6 +64,14 @@ def measure_savings(cell, runs, rng):
         found[f"{name}wrong"] = np.mean(stops.outcome == -right)
         found[f"{name}used"] = np.mean(stops.n) / cell["n"]
     return found
+
+
+def measure_asymptotic(cell, runs, rng):
+    """Return right verdicts and examples used with the prototype's batches and p-values."""
+    right = 1 if cell["drop"] < 1 else -1
+    course = Course.of_prototype(cell["n"])
+    stops = simulate(cell, runs, rng, course, is_exact=False)
+    return {"right": np.mean(stops.outcome == right), "used": np.mean(stops.n) / cell["n"]}
 
 
 def measure_errors(cell, runs, rng):
@@ -154,6 +162,22 @@ TABLES = {
         ],
         measure=measure_savings,
         columns=SAVINGS,
+        runs=10_000,
+    ),
+    "sequential-asymptotic": Table(
+        cells=[
+            {"n": n, "flips": flips, "drop": drop, "prototype": FOUND[n, flips, drop][0]}
+            for n, flips, drop in FOUND
+            if flips <= 0.02 and n < 5000
+        ],
+        measure=measure_asymptotic,
+        columns={
+            "n": "{n:,}",
+            "flips": "{flips:.2f}",
+            "drop / limit": "{drop}",
+            "right verdicts, part of all examples used": "{right:.3f}, {used:.0%}",
+            "prototype": "{prototype} %",
+        },
         runs=10_000,
     ),
     "sequential-errors": Table(
