@@ -15,13 +15,13 @@ pytestmark = pytest.mark.gpu
 N = 200
 CHOICES = MultipleChoice.from_examples(
     [
-        {"context": f"the number {i % 90:02}:", "choices": [" an", " er", " in"], "answer": i % 3}
+        {"context": f"the number {i:03}:", "choices": [" an", " er", " in"], "answer": i % 3}
         for i in range(N)
     ],
     name="quiz",
 )
 ESSAYS = Generation.from_examples(
-    [{"prompt": f"the thing {i % 90:02}", "answer": "x"} for i in range(N)],
+    [{"prompt": f"the thing {i:03}", "answer": "x"} for i in range(N)],
     name="essay",
     max_new_tokens=8,
 )
@@ -39,13 +39,13 @@ def test_other_packs_change_last_bits_only(checkpoint, pool, workload, precision
 
     assert found.variant.pack_limit == 7
     change = margin_change(found)
-    assert change is None if workload is ESSAYS else change < 0.02
+    assert change is None if workload is ESSAYS else change < 0.05
     for name, scores in found.reference.scores.items():
         noise = measure_noise(
             scores, found.variant.scores[name], alpha=0.05, is_identical=is_identical(found)
         )
         assert noise.n == N
-        assert abs(noise.difference) <= noise.most <= 0.1
+        assert abs(noise.difference) <= noise.most <= 0.25
 
 
 def test_the_same_packs_give_the_same_bits_again(checkpoint, pool):
