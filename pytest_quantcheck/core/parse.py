@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.batches import Sequential
 from pytest_quantcheck.core.budget import Budget, Gate, Target
 from pytest_quantcheck.core.grammar import parse_limit, suggestion
 from pytest_quantcheck.core.limit import Statistic
@@ -136,13 +137,24 @@ def parse_target(value: object, shown: str) -> Target | None:
     return None if value is None else Target(_one_of(Target, "target", value, shown))
 
 
+def parse_sequential(value: object, shown: str) -> Sequential | None:
+    """Return when measuring may stop early; None stays None."""
+    return None if value is None else Sequential(_one_of(Sequential, "sequential", value, shown))
+
+
+def is_measured(limit: Limit, workload: WorkloadLike) -> bool:
+    """Return whether the workload reports what the limit is about."""
+    if limit.metric is not None:
+        return limit.metric in workload.metrics
+    is_of_weights = limit.statistic is Statistic.WEIGHT_RATIO
+    return not is_of_weights and any(METRICS[name].is_correctness for name in workload.metrics)
+
+
 def check_measured(limit: Limit, workload: WorkloadLike, shown: str) -> None:
     """Raise UsageError if the workload does not report what the limit is about."""
     if limit.statistic is Statistic.WEIGHT_RATIO:
         return
-    tells_right = any(METRICS[name].is_correctness for name in workload.metrics)
-    fits = limit.metric in workload.metrics if limit.metric else tells_right
-    if not fits:
+    if not is_measured(limit, workload):
         raise UsageError(
             f"{shown}: {limit.keyword} needs {limit.metric or 'right and wrong answers'}, but "
             f"workload {workload.name} measures {', '.join(workload.metrics)}"

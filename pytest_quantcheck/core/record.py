@@ -89,18 +89,23 @@ class CheckRecord:
     alpha_pass: float
     alpha_fail: float
     n: int
+    """Examples the verdict is about; everything here is of these."""
+    n_planned: int | None
+    """Examples there are, where measuring could stop as soon as all is decided; else None."""
+    stopped_early: bool
+    """Whether the verdict came before all of them were measured."""
     n_clusters: int | None
     counts: dict[str, int]
     mcnemar_p: float | None
     """Exact two-sided p of "losses and gains are equally likely", as description; None where the
-    examples are not right or wrong, or come in clusters."""
+    examples are not right or wrong, come in clusters, or the verdict came early."""
     method: str
     outcome: str
     reason: str
     note: str
     needed_n: int | None
     power: float | None
-    """Chance of FAIL with as many examples where the truth is `power_at`; None where unknown."""
+    """Chance of FAIL with all examples where the truth is `power_at`; None where unknown."""
     power_at: float | None
     """A gross excess of the limit, in `unit`."""
     gate: str
@@ -153,6 +158,7 @@ class PilotRecord:
     high: float | None
     confidence_level: float
     n: int
+    stopped_early: bool
     n_clusters: int | None
     counts: dict[str, int]
 
@@ -172,7 +178,11 @@ class MeasurementRecord:
     level: float
     level_unit: str
     n: int
+    """Examples the test's verdicts took."""
+    n_planned: int
+    """Examples of the workload in all."""
     tokens: int
+    """Scored or generated; `seconds` took as long. Examples past a stop are counted in."""
     seconds: float
     compute_dtype: str
     """What the arithmetic was done in: `float16`."""

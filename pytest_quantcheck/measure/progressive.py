@@ -48,6 +48,8 @@ class GrowingPair:
     measure: MeasurePart
     fits_both: Callable[[], bool]
     _parts: list[MeasuredPair | Failed] = field(default_factory=list)
+    _prefixes: dict[int, MeasuredPair] = field(default_factory=dict)
+    """Pairs on the first batches, by how many."""
     _pack_limit: int | None = None
 
     def measured(self, watcher: Watcher[MeasuredPair] | None = None) -> MeasuredPair:
@@ -58,23 +60,35 @@ class GrowingPair:
         QuantcheckError
             See `Runner.measure` and `pair`.
         """
-        found: list[MeasuredPair] = []
-        seen: set[str] = set()
-        for whole, batch in self._batches():
-            if not found or found[-1] is not whole:
-                found.append(whole)
-            seen.update(example.id for example in batch.variant.examples)
+        count = 0
+        for count, batch in enumerate(self._batches(), start=1):  # noqa: B007 - used below
             if watcher is not None and watcher.update(batch):
                 break
-        return select_pair(self.course.joined_pair(found), seen)
+        if count not in self._prefixes:
+            self._prefixes[count] = self._first(count)
+        return self._prefixes[count]
 
-    def _batches(self) -> Iterator[tuple[MeasuredPair, MeasuredPair]]:
-        """Yield each part with each of its batches, in the order of measurement."""
-        examples = self.course.examples
+    def _batches(self) -> Iterator[MeasuredPair]:
+        """Yield what is measured, batch by batch."""
         for number, part in enumerate(self.course.parts):
             found = self._part(number)
             for batch in part.batches:
-                yield found, select_pair(found, {examples[place].id for place in batch})
+                yield select_pair(found, self._ids(batch))
+
+    def _first(self, count: int) -> MeasuredPair:
+        """Return the pair on the first batches, in the order of the workload."""
+        found: list[MeasuredPair] = []
+        seen: set[str] = set()
+        for number, part in enumerate(self.course.parts):
+            if count <= 0:
+                break
+            found.append(self._part(number))
+            seen.update(*map(self._ids, part.batches[:count]))
+            count -= len(part.batches)
+        return select_pair(self.course.joined_pair(found), seen)
+
+    def _ids(self, batch: tuple[int, ...]) -> set[str]:
+        return {self.course.examples[place].id for place in batch}
 
     def _part(self, number: int) -> MeasuredPair:
         if number == len(self._parts):

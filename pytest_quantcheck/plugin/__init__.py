@@ -36,8 +36,9 @@ OPTIONS = {
     "gate": "regression (FAIL is red) or strict (only PASS is green) [regression]",
     "target": "population, or dataset: claims about these examples only [population]",
     "limit": "most examples of a workload, a seeded subset [all]",
+    "sequential": "stop where every budget is decided: auto (from 2,000 examples), on, off [auto]",
     "family-size": "budgets that share alpha [auto: collected, rounded up]",
-    "seed": "seed of subsets [0]",
+    "seed": "seed of subsets, and of the order of examples where measuring may stop early [0]",
     "vram-fraction": "share of free memory that models may take [0.85]",
 }
 """Settings with a value: `--quant-NAME` and, with underscores, the ini key `quant_NAME`."""

@@ -39,6 +39,8 @@ class Decision:
     budget: Budget
     workload: WorkloadLike | None
     """None where only the weights count."""
+    pair: Pair
+    """On the examples that the verdict took."""
     check: CheckRecord
 
 
@@ -54,7 +56,7 @@ def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision
         yield from _output_warnings(pair.variant)
     for one in decisions:
         if one.workload is not None:
-            yield from _slice_warnings(one.budget, pairs[one.workload], one.check)
+            yield from _slice_warnings(one.budget, one.pair, one.check)
 
 
 def _chance_warnings(

@@ -13,16 +13,21 @@ from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.plugin.gallery import examine_changes
 from pytest_quantcheck.plugin.noise import noise_floor
+from pytest_quantcheck.plugin.pilots import pilot_of
 from pytest_quantcheck.plugin.slices import restrict
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.noise import hold_back
+from pytest_quantcheck.stats.pilot import foreseen_chance
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate
+    from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Estimate, Levels, Verdict
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
+    from pytest_quantcheck.plugin.watch import Settled
+    from pytest_quantcheck.stats.scores import ExampleScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +82,25 @@ class Terms:
     target: Target
     is_waived: bool
     is_in_family: bool
+    may_stop: bool
+    """Whether the verdict may come before all examples are measured."""
 
 
-def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
+def evaluate(
+    budget: Budget, pair: Pair, terms: Terms, settled: Settled | None = None
+) -> CheckRecord:
     """Return the record of one budget, decided.
+
+    Parameters
+    ----------
+    budget : Budget
+        What is asked.
+    pair : Pair
+        The examples that the verdict is about, whole workloads and not slices.
+    terms : Terms
+        What the run adds.
+    settled : Settled, optional
+        What was decided as examples came.
 
     Raises
     ------
@@ -93,13 +113,8 @@ def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
         pair = pair.restricted(budget.slice, shown=budget.shown)
     reference, variant = pair.measurements
     metric = budget.limit.metric or correctness_metric(variant)
-    verdict = judge(
-        budget.limit,
-        reference.scores[metric],
-        variant=variant.scores[metric],
-        levels=terms.levels,
-        target=terms.target,
-    )
+    scores = reference.scores[metric], variant.scores[metric]
+    verdict = settled.verdict if settled else _judged(budget, *scores, terms)
     floor = noise_floor(budget.limit, pair, metric, terms)
     verdict = hold_back(verdict, floor=floor, bound=budget.limit.bound)
     about = _About(
@@ -109,7 +124,28 @@ def evaluate(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
         variant_level=metric_level(variant.scores[metric]),
         noise_floor=floor,
     )
-    return _record(budget, pair, verdict=verdict, about=about, terms=terms)
+    record = _record(budget, pair, verdict=verdict, about=about, terms=terms)
+    return record if settled is None else _early(record, budget.limit, settled, scores[1].bounds)
+
+
+def _judged(
+    budget: Budget, reference: ExampleScores, variant: ExampleScores, terms: Terms
+) -> Verdict:
+    return judge(budget.limit, reference, variant=variant, levels=terms.levels, target=terms.target)
+
+
+def _early(
+    record: CheckRecord, limit: Limit, settled: Settled, bounds: tuple[float, float] | None
+) -> CheckRecord:
+    """Return the record of a budget that could be decided before all examples were measured."""
+    record = replace(record, n_planned=settled.n_planned, stopped_early=settled.stopped_early)
+    if not settled.stopped_early:
+        return record
+    power = record.power
+    if record.power_at is not None:  # about that of one test at the end
+        levels, n = settled.verdict.levels, settled.n_planned
+        power = foreseen_chance(limit, pilot_of(record), levels=levels, n=n, bounds=bounds)
+    return replace(record, mcnemar_p=None, power=power)
 
 
 def correctness_metric(measurement: Measurement) -> str:
@@ -132,6 +168,7 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         level=metric_level(measured.scores[metric]),
         level_unit=METRICS[metric].level_unit.value,
         n=len(measured.examples),
+        n_planned=measured.n_planned,
         tokens=measured.tokens,
         seconds=measured.seconds,
         compute_dtype=measured.compute_dtype,
@@ -210,6 +247,8 @@ def _record(
         fingerprint=measured.fingerprint if measured else "",
         prompt_fingerprint=measured.prompt_fingerprint if measured else "",
         worst=list(changes.shown),
+        n_planned=None,
+        stopped_early=False,
         n_worse=changes.n_worse,
         n_better=changes.n_better,
         slices=list(changes.slices),

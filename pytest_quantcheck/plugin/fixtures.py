@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantcheck.core.parse import check_measured
+from pytest_quantcheck.core.parse import check_measured, is_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.bench import Bench
 from pytest_quantcheck.plugin.cautions import Decision, warnings_of
 from pytest_quantcheck.plugin.collect import PLAN
-from pytest_quantcheck.plugin.evaluate import Pair, Side, Terms, evaluate, measurement_record
+from pytest_quantcheck.plugin.evaluate import Terms, evaluate, measurement_record
 from pytest_quantcheck.plugin.noise import noise_records
 from pytest_quantcheck.plugin.waiver import is_red, unneeded
 from pytest_quantcheck.report.failure import render_failure
@@ -29,9 +30,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.core.record import CheckRecord
-    from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.handle import Handle
-    from pytest_quantcheck.measure.measurement import Measurement
+    from pytest_quantcheck.plugin.evaluate import Pair, Side
     from pytest_quantcheck.plugin.session import QuantcheckSession
     from pytest_quantcheck.workloads.scorers import Given, OwnScore, Scorer
 
@@ -42,6 +42,8 @@ class Comparison:
 
     reference: Mapping[str, float]
     variant: Mapping[str, float]
+    n: int
+    """Examples they are on: fewer than all where the test's budgets were decided earlier."""
 
 
 class Quant:
@@ -55,9 +57,14 @@ class Quant:
         self._session = session
         self._laboratory = session.laboratory_of(item)
         self._plan = plan = item.stash[PLAN]
-        self._pairs: dict[WorkloadLike, Pair] = {}
+        self._bench = Bench(
+            laboratory=self._laboratory,
+            variant=self._laboratory.variant(plan.variant),
+            outbox=session.outbox,
+            measures_noise=session.settings.noise_floor,
+        )
+        self._watched: set[Budget] = set()
         self._in_body: list[WorkloadLike] = []
-        self._recipe = self._laboratory.variant(plan.variant)
         self.variant = handle
         """Handle of this test's variant."""
         self.reference = self._laboratory.handle(None)
@@ -66,15 +73,22 @@ class Quant:
     def measure(self, workload: WorkloadLike) -> Comparison:
         """Score reference and variant on a workload; budgets without one bind to it.
 
+        A large workload is measured until the test's budgets on it are decided, and whole where
+        there are none.
+
         Raises
         ------
         MeasurementError
             The workload cannot be read, or the model not be scored on it.
         """
-        pair = self._measured(workload)
+        pair = self._measured(workload, in_body=True)
         if workload not in self._in_body:
             self._in_body.append(workload)
-        return Comparison(reference=_metrics(pair.reference), variant=_metrics(pair.variant))
+        return Comparison(
+            reference=_metrics(pair.reference),
+            variant=_metrics(pair.variant),
+            n=len(pair.measurements[1].examples),
+        )
 
     def compare(
         self,
@@ -139,8 +153,8 @@ class Quant:
     def measure_marked(self) -> None:
         """Measure the workloads that markers name, and weigh the models if a budget asks."""
         for workload in self._plan.workloads:
-            self._measured(workload)
-        for variant in (self._laboratory.reference, self._recipe):
+            self._measured(workload, in_body=False)
+        for variant in (self._laboratory.reference, self._bench.variant):
             self._laboratory.runner.weights(variant)
 
     def decide(self) -> ItemRecord:
@@ -154,9 +168,15 @@ class Quant:
         self._bind()
         checks = [self._decided(budget) for budget in self._plan.budgets]
         decisions = [
-            Decision(budget=budget, workload=self._workload(budget), check=check)
+            Decision(
+                budget=budget,
+                workload=(workload := self._workload(budget)),
+                pair=self._bench.pair_of(budget, workload),
+                check=check,
+            )
             for budget, check in zip(self._plan.budgets, checks, strict=True)
         ]
+        pairs = self._bench.pairs
         outcomes = {check.outcome for check in checks}
         worst = next(o.value for o in _WORST_FIRST if o.value in outcomes)
         return ItemRecord(
@@ -164,12 +184,12 @@ class Quant:
             checks=checks,
             measurements=[
                 measurement_record(side, is_reference=side is pair.reference)
-                for pair in self._pairs.values()
+                for pair in pairs.values()
                 for side in (pair.reference, pair.variant)
             ],
             environment=self._laboratory.environment(),
-            noise=noise_records(self._pairs.values(), checks),
-            warnings=[*warnings_of(self._pairs, decisions), *unneeded(checks)],
+            noise=noise_records(pairs.values(), checks),
+            warnings=[*warnings_of(pairs, decisions), *unneeded(checks)],
         )
 
     def failure_text(self, record: ItemRecord) -> str:
@@ -182,61 +202,53 @@ class Quant:
             for check in red
         )
 
-    def _measured(self, workload: WorkloadLike) -> Pair:
+    def _measured(self, workload: WorkloadLike, *, in_body: bool) -> Pair:
         if not isinstance(workload, Workload):
             raise UsageError(
                 f"workload={workload!r}: expected a workload, such as "
                 "MultipleChoice.from_jsonl('data/triage.jsonl')"
             )
-        if workload not in self._pairs:
-            runner, asks = self._laboratory.runner, self._session.settings.noise_floor
-            # Before the variant, which may drive the reference out of memory.
-            noise = runner.noise.measure(workload) if asks else None
-            found = runner.measure_pair(self._recipe, workload)
-            pair = self._pair(found.reference, found.variant)
-            self._pairs[workload] = self._session.outbox.add(replace(pair, noise=noise))
-        return self._pairs[workload]
+        budgets = self._waiting_for(workload, in_body=in_body)
+        if budgets or workload not in self._bench.pairs:
+            self._watched.update(budgets)
+            self._bench.measure(workload, {one: self._terms(one) for one in budgets})
+        return self._bench.pairs[workload]
 
-    def _pair(self, reference: Measurement | None, variant: Measurement | None) -> Pair:
-        laboratory = self._laboratory
-        return Pair(
-            reference=self._side(laboratory.reference, reference),
-            variant=self._side(self._recipe, variant),
-        )
-
-    def _side(self, variant: Variant, measurement: Measurement | None) -> Side:
-        weights = self._laboratory.runner.weights(variant)
-        return Side(
-            model=self._laboratory.model.label,
-            revision=weights.revision,
-            label=self._laboratory.label(variant),
-            weight_bytes=weights.stored_bytes,
-            measurement=measurement,
-        )
+    def _waiting_for(self, workload: WorkloadLike, *, in_body: bool) -> list[Budget]:
+        """Return the budgets that this workload decides, and that no measurement served yet."""
+        binds = in_body and self._in_body in ([], [workload])
+        return [
+            budget
+            for budget in self._plan.budgets
+            if budget not in self._watched
+            and is_measured(budget.limit, workload)  # if not, the test is told when it has run
+            and (budget.workload is workload or (binds and budget.workload is None))
+        ]
 
     def _is_ready(self, budget: Budget) -> bool:
-        return not budget.limit.is_statistical or self._workload(budget) in self._pairs
+        return not budget.limit.is_statistical or self._workload(budget) in self._bench.pairs
 
     def _workload(self, budget: Budget) -> WorkloadLike | None:
         return budget.workload or (self._in_body[0] if len(self._in_body) == 1 else None)
+
+    def _terms(self, budget: Budget) -> Terms:
+        settings, waivers = self._session.settings, self._session.waivers
+        target = budget.target or settings.target
+        return Terms(
+            levels=self._laboratory.levels,
+            gate=budget.gate or settings.gate,
+            target=target,
+            is_waived=waivers.covers(budget),
+            is_in_family=waivers.shares_alpha(budget, settings),
+            may_stop=settings.may_stop(target),
+        )
 
     def _decided(self, budget: Budget) -> CheckRecord:
         workload = self._workload(budget)
         if workload is not None:
             check_measured(budget.limit, workload, self._shown)
-        settings, waivers = self._session.settings, self._session.waivers
-        terms = Terms(
-            levels=self._laboratory.levels,
-            gate=budget.gate or settings.gate,
-            target=budget.target or settings.target,
-            is_waived=waivers.covers(budget),
-            is_in_family=waivers.shares_alpha(budget, settings.target),
-        )
-        return evaluate(budget, self._pair_of(budget), terms)
-
-    def _pair_of(self, budget: Budget) -> Pair:
-        workload = self._workload(budget)
-        return self._pairs[workload] if workload in self._pairs else self._pair(None, None)
+        pair = self._bench.pair_of(budget, workload)
+        return evaluate(budget, pair, self._terms(budget), self._bench.settled(budget))
 
     @property
     def _shown(self) -> str:

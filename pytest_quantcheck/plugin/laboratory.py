@@ -17,6 +17,7 @@ from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.stats.sequential.schedule import batch_ends
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +118,12 @@ class Laboratory:
         self.runner = Runner(
             self.pool,
             reference=self.reference,
-            portion=Portion(max_examples=settings.max_examples, seed=settings.seed),
+            portion=Portion(
+                max_examples=settings.max_examples,
+                seed=settings.seed,
+                batched_from=settings.sequential.smallest,
+                batch_ends=batch_ends,
+            ),
             progress=shared.progress,
         )
         self._is_prefetched = False

@@ -78,7 +78,8 @@ class Ledger:
             environments.setdefault(item.environment.model, item.environment)
             for found in item.measurements:
                 key = (found.model, found.variant_label, found.workload, found.fingerprint)
-                measured.setdefault(key, found)
+                if key not in measured or measured[key].n < found.n:
+                    measured[key] = found
             for again in item.noise:
                 key = (again.model, again.workload, again.fingerprint, again.metric)
                 noise.setdefault(key, again)

@@ -26,9 +26,13 @@ def remember(config: pytest.Config, checks: Sequence[CheckRecord]) -> None:
     found: dict[str, list[Any]] = {}
     for check in checks:
         if check.is_statistical:
-            named = {field.name: getattr(check, field.name) for field in fields(PilotRecord)}
-            found.setdefault(check.nodeid, []).append(to_builtins(PilotRecord(**named)))
+            found.setdefault(check.nodeid, []).append(to_builtins(pilot_of(check)))
     cache.set(_KEY, {**_kept(cache), **found})
+
+
+def pilot_of(check: CheckRecord) -> PilotRecord:
+    """Return what later plans need of a check."""
+    return PilotRecord(**{field.name: getattr(check, field.name) for field in fields(PilotRecord)})
 
 
 def recall(config: pytest.Config, nodeid: str, budget: Budget) -> PilotRecord | None:

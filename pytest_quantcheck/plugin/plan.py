@@ -143,7 +143,7 @@ class Planner:
         )
         gross = alternative(budget.limit, assuming.bounds)
         power = None if gross is None else plan.chance(Outcome.FAIL, n=counted.n, true=gross)
-        is_counted = session.waivers.shares_alpha(budget, session.settings.target)
+        is_counted = session.waivers.shares_alpha(budget, session.settings)
         return Figures(
             smallest_fail=plan.smallest_fail(counted.n),
             largest_pass=plan.largest_pass(counted.n),

@@ -139,7 +139,6 @@ class QuantcheckSession:
         where = collect.location_of(item)
         variant = item.callspec.params["quant_variant"]  # type: ignore[attr-defined]  # parametrized above
         mine = [budget for budget in budgets if budget.variant == variant]
-        target = self.settings.target
         try:
             model = models.planned_model(item, self.settings)
         except UsageError as error:  # of a marker in pytest.param, not seen before
@@ -148,7 +147,7 @@ class QuantcheckSession:
             variant=variant,
             budgets=tuple(replace(self.waivers.in_force(one), location=where) for one in mine),
             location=where,
-            n_in_family=sum(self.waivers.shares_alpha(budget, target) for budget in mine),
+            n_in_family=sum(self.waivers.shares_alpha(budget, self.settings) for budget in mine),
             model=model,
             model_group=models.group_of(item, model),
         )

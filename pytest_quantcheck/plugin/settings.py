@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from pytest_quantcheck.core.batches import Sequential
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.grammar import suggestion
-from pytest_quantcheck.core.parse import parse_gate, parse_target
+from pytest_quantcheck.core.parse import parse_gate, parse_sequential, parse_target
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
 from pytest_quantcheck.plugin.declared import read_declared
@@ -45,6 +46,7 @@ class Settings:
     gate: Gate
     target: Target
     max_examples: int | None
+    sequential: Sequential
     family_size: int | None
     """None: counted."""
     seed: int
@@ -55,6 +57,12 @@ class Settings:
     json_path: Path | None
     known_variants: Mapping[str, Variant] = field(repr=False)
     """Built-in and declared, by name."""
+
+    def may_stop(self, target: Target) -> bool:
+        """Whether verdicts may come early; claims about given examples only where asked for."""
+        if target is Target.DATASET:
+            return self.sequential is Sequential.ON
+        return self.sequential is not Sequential.OFF
 
 
 def read_settings(config: pytest.Config) -> Settings:
@@ -86,6 +94,8 @@ def read_settings(config: pytest.Config) -> Settings:
         gate=gate or Gate.REGRESSION,
         target=parse_target(raw.string("target"), "quant_target") or Target.POPULATION,
         max_examples=raw.optional("limit"),
+        sequential=parse_sequential(raw.string("sequential"), "quant_sequential")
+        or Sequential.AUTO,
         family_size=raw.optional("family_size"),
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.plugin.settings import Settings
 
 
 class Waivers:
@@ -42,10 +43,14 @@ class Waivers:
         """Return the budget as this run reads it: without its waiver under `--runxfail`."""
         return replace(budget, waive_until=None) if self._is_off else budget
 
-    def shares_alpha(self, budget: Budget, target: Target) -> bool:
-        """Say whether `budget` counts in the family: it is tested, and can turn the run red."""
-        is_tested = budget.limit.is_statistical and (budget.target or target) is Target.POPULATION
-        return is_tested and not self.covers(budget)
+    def shares_alpha(self, budget: Budget, settings: Settings) -> bool:
+        """Say whether `budget` counts in the family: it can err, and turn the run red.
+
+        A claim about given examples can err only if it may come before all are measured.
+        """
+        target = budget.target or settings.target
+        can_err = target is Target.POPULATION or settings.may_stop(target)
+        return budget.limit.is_statistical and can_err and not self.covers(budget)
 
 
 def is_red(check: CheckRecord) -> bool:

@@ -84,6 +84,8 @@ def _evidence(check: CheckRecord) -> list[str]:
             f", {count['losses']} lost and {count['gains']} gained "
             f"({count['both']} right and {count['neither']} wrong in both)"
         )
+    if stop := wording.early_stop(check):
+        size += f"; {stop}"
     if check.mcnemar_p is not None:
         size += f", McNemar's {_equation(check.mcnemar_p)}"
     if check.p_fail is None:

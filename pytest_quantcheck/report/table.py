@@ -65,11 +65,19 @@ def variant_table(run: RunRecord) -> list[Line]:
                 **dict.fromkeys(columns.values(), "-"),
             },
         )
-        row[columns[_key(measured)]] = format_quantity(measured.level, Unit(measured.level_unit))
+        row[columns[_key(measured)]] = _level(measured)
     if not rows:
         return []
     headers = ["variant", "weights", "ratio", *columns.values()]
     return [Line(text=text) for text in _table(list(rows.values()), headers)]
+
+
+def _level(measured: MeasurementRecord) -> str:
+    """Return a level; with the number of examples where it is not that of all."""
+    level = format_quantity(measured.level, Unit(measured.level_unit))
+    if measured.n == measured.n_planned:
+        return level
+    return f"{level} (on {format_count(measured.n)} of {format_count(measured.n_planned)})"
 
 
 def _percent(check: CheckRecord) -> str:

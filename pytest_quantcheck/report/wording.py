@@ -60,6 +60,8 @@ def statistic_name(check: CheckRecord) -> str:
 
 def reason_text(check: CheckRecord) -> str:
     """Return why the outcome is what it is, in one clause."""
+    if check.reason == "on_these_examples" and check.stopped_early:
+        return "a claim about these examples only"
     return _REASONS[check.reason]
 
 
@@ -86,8 +88,8 @@ def interval_in_words(check: CheckRecord) -> str:
 
 
 def these_examples(check: CheckRecord) -> str:
-    """Return what a claim without interval is about: `on these 1,200 examples`."""
-    return f"on these {format_count(check.n)} {noun(check)}"
+    """Return what a claim is about that is no sample's: `on these 1,200 examples`."""
+    return f"on these {format_count(check.n_planned or check.n)} {noun(check)}"
 
 
 def place(check: CheckRecord | HolmRecord) -> str:
@@ -161,9 +163,15 @@ def limit_with_side(check: CheckRecord) -> str:
 
 def remark(check: CheckRecord) -> str:
     """Return what stands behind the outcome: what would settle it, or why it is special."""
-    said = _remark(check)
-    toothless = ["toothless"] if check.is_toothless else []
-    return ", ".join([said, *toothless] if said else toothless)
+    parts = (_remark(check), early_stop(check), "toothless" if check.is_toothless else "")
+    return ", ".join(filter(None, parts))
+
+
+def early_stop(check: CheckRecord) -> str:
+    """Return that not all examples were needed: `stopped early at 352 of 2,400`."""
+    if not check.stopped_early or check.n_planned is None:
+        return ""
+    return f"stopped early at {format_count(check.n)} of {format_count(check.n_planned)}"
 
 
 def toothless(check: CheckRecord) -> str:

@@ -9,12 +9,15 @@ from scipy import special
 
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.stats.inversion import student_quantile
-from pytest_quantcheck.stats.plan import FLIPS, REFERENCE_LEVEL, Assumptions
+from pytest_quantcheck.stats.plan import FLIPS, REFERENCE_LEVEL, Assumptions, Plan
+from pytest_quantcheck.stats.teeth import alternative
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.core.verdict import Levels
 
 _CONFIDENCE = 0.8
 
@@ -35,7 +38,8 @@ def learn(limit: Limit, pilot: PilotRecord, *, bounds: tuple[float, float] | Non
     -----
     A pilot is a sample: the share of flips and the spread are taken at their upper 80 % confidence
     limits (Clopper and Pearson's, and that of the chi-squared distribution). The spread and the
-    design effect are read from the interval, as the error behind it.
+    design effect are read from the interval, as the error behind it; not where the verdict came
+    early, as such an interval is wider.
     """
     size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
     if limit.metric is None or METRICS[limit.metric].scale is Scale.BINARY:
@@ -52,6 +56,32 @@ def learn(limit: Limit, pilot: PilotRecord, *, bounds: tuple[float, float] | Non
         cluster_size=size,
         design_effect=1.0,
     )
+
+
+def foreseen_chance(
+    limit: Limit,
+    pilot: PilotRecord,
+    *,
+    levels: Levels,
+    n: int,
+    bounds: tuple[float, float] | None,
+) -> float | None:
+    """Return the chance of FAIL at a gross excess of the limit; None where there is no scale.
+
+    Parameters
+    ----------
+    limit, pilot, bounds
+        As for `learn`.
+    levels : Levels
+        Error rates of the decision.
+    n : int
+        Examples like those of the pilot.
+    """
+    gross = alternative(limit, bounds)
+    if gross is None:
+        return None
+    plan = Plan(limit=limit, levels=levels, assuming=learn(limit, pilot, bounds=bounds))
+    return plan.chance(Outcome.FAIL, n=n, true=gross)
 
 
 def _flips(pilot: PilotRecord) -> float:
@@ -92,7 +122,9 @@ def _spread(pilot: PilotRecord, *, is_of_tokens: bool) -> float | None:
 def _error(pilot: PilotRecord, *, is_of_tokens: bool) -> float | None:
     """Return the standard error behind the interval."""
     low, high, df = pilot.low, pilot.high, (pilot.n_clusters or pilot.n) - 1
-    if low is None or high is None or df < 1 or not math.isfinite(high - low):
+    if pilot.stopped_early or low is None or high is None:
+        return None
+    if df < 1 or not math.isfinite(high - low):
         return None
     if is_of_tokens:
         low, high = (math.log(edge) if edge > 0 else -math.inf for edge in (low, high))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,13 @@ essay = Generation.from_examples(
     rows(1000, prompt=lambda i: f"write {i}", answer="right"), name="essay", max_new_tokens=8)
 manual = Documents.from_examples(
     rows(60, text=lambda i: f"page {i} " + "of the manual " * (5 + i % 4)), name="manual")
+
+def large(name, n=2400, **fields):
+    return MultipleChoice.from_examples(
+        rows(n, context=lambda i: f"question {i}:", choices=[" right", " wrong"], answer=0,
+             **fields), name=name)
+
+invoice = large("invoice")
 """
 
 
@@ -94,6 +103,10 @@ class Project:
         if any(arg.startswith(("-n", "--numprocesses")) for arg in args):
             return self.pytester.runpytest_subprocess(*plain)
         return self.pytester.runpytest_inprocess(*plain)
+
+    def record(self) -> dict[str, Any]:
+        """Return what `--quant-json=run.json` wrote."""
+        return json.loads((self.pytester.path / "run.json").read_text(encoding="utf-8"))
 
     def run_subprocess(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own."""
