@@ -64,6 +64,8 @@ class ExamplesRecord:
     """Digest of the examples and of how they are scored."""
     reference: str | None
     """Key of the reference's record on the same examples; None: it is one."""
+    n_planned: int
+    """Examples of the workload; more than were measured where measuring stopped early."""
     ids: list[str]
     """(n,) of the examples, in the order they were read."""
     clusters: list[int] | None

@@ -60,6 +60,43 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f"{meant}Known: {', '.join(names)}"
 
 
+def nominal_limit(keyword: str) -> Limit:
+    """Return a limit with any value that it can have, to ask what was seen.
+
+    Raises
+    ------
+    UsageError
+        The keyword is unknown.
+
+    Examples
+    --------
+    >>> nominal_limit("max_accuracy_drop").value, nominal_limit("max_perplexity_ratio").value
+    (0.0, 1.0)
+    """
+    try:
+        return parse_limit(keyword, 0.0)
+    except UsageError:
+        return parse_limit(keyword, 1.0)
+
+
+def keywords_of(metric: Metric) -> list[str]:
+    """Return the limits that say something of one metric, without those on reference levels.
+
+    Examples
+    --------
+    >>> keywords_of(METRICS["perplexity"])
+    ['max_perplexity_ratio', 'max_perplexity']
+    >>> keywords_of(METRICS["accuracy_norm"])[3:]
+    ['max_accuracy_norm_flip_rate', 'max_accuracy_norm_harmful_flip_rate']
+    """
+    forms = _forms_of(metric)
+    found = [
+        word for word, form in forms.items() if form.statistic is not Statistic.REFERENCE_LEVEL
+    ]
+    flips = ("flip_rate", "harmful_flip_rate") if metric.is_correctness else ()
+    return found + [f"max_{metric.name}_{flip}" for flip in flips]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
     """A limit without its value."""

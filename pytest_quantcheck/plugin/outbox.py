@@ -88,6 +88,7 @@ def _record(side: Side, measured: Measurement, reference: str | None) -> Example
         kind=measured.kind,
         fingerprint=measured.fingerprint,
         reference=reference,
+        n_planned=measured.n_planned,
         ids=[*ids],
         clusters=_plain(clusters),
         slices=slices if any(name is not None for name in slices) else None,

@@ -32,6 +32,7 @@ def record(*measured, variant="int4", **fields):
         "kind": "MultipleChoice",
         "fingerprint": "f" * 64,
         "reference": None,
+        "n_planned": n,
         "ids": [f"e{i}" for i in range(n)],
         "clusters": None,
         "slices": None,

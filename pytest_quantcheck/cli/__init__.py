@@ -1,0 +1,1 @@
+"""The command `quantcheck`: what works on finished runs."""

@@ -1,0 +1,1 @@
+"""The subcommands of `quantcheck`, one a file: `SUMMARY`, `add_arguments` and `run`."""

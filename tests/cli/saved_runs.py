@@ -1,0 +1,79 @@
+"""Runs on disk, as pytest would have written them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import known_records as known
+import numpy as np
+
+from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord, key_of, to_line
+from pytest_quantcheck.plugin.outbox import write_run
+
+
+def rows(metric, values, **fields):
+    given = {"weights": None, "ids": None, "clusters": None, "bounds": None} | fields
+    return ScoresRecord(metric=metric, values=[*map(float, values)], **given)
+
+
+def record(*measured, variant="int4", **fields):
+    n = len(measured[0].values)
+    given = {
+        "model": known.ENVIRONMENT.model,
+        "workload": "triage",
+        "variant_label": f"{variant} (nf4)" if variant == "int4" else variant,
+        "kind": "MultipleChoice",
+        "fingerprint": "f" * 64,
+        "reference": None,
+        "n_planned": n,
+        "ids": [f"e{i}" for i in range(n)],
+        "clusters": None,
+        "slices": None,
+        "outputs": [""] * n,
+        "margins": None,
+        "n_tokens": None,
+    }
+    return ExamplesRecord(variant=variant, scores=[*measured], **given | fields)
+
+
+class Saved:
+    """Builds a run and writes it."""
+
+    def __init__(self, folder):
+        self.path = folder / "run.json"
+        self.lines = []
+        self.run = known.run(known.CHECK)
+
+    def add(self, reference, variant, *, name="int4", **fields):
+        """Add reference and variant, by their rows, on one workload."""
+        first = to_line(record(*reference, variant="fp16", **fields))
+        second = to_line(record(*variant, variant=name, **fields | {"reference": key_of(first)}))
+        self.lines += [first, second]
+        return self
+
+    def answers(self, n=400, flips=0.05, *, seed=0, **fields):
+        """Add right and wrong answers."""
+        rng = np.random.default_rng(seed)
+        reference = (rng.random(n) < 0.9).astype(float)
+        variant = np.where(rng.random(n) < flips, 1 - reference, reference)
+        return self.add([rows("accuracy", reference)], [rows("accuracy", variant)], **fields)
+
+    def documents(self, n=50, **fields):
+        """Add documents."""
+        rng = np.random.default_rng(1)
+        weights = rng.integers(50, 900, n).astype(float).tolist()
+        nats = np.array(weights) * rng.uniform(2, 3, n)
+        more = nats + np.array(weights) * rng.normal(0.02, 0.03, n)
+        sides = [[rows("perplexity", values, weights=weights)] for values in (nats, more)]
+        return self.add(*sides, **{"workload": "manual", "kind": "Documents"} | fields)
+
+    def in_family(self, size):
+        """Let the run have had so many budgets."""
+        environments = [replace(one, family_size=size) for one in self.run.environments]
+        self.run = replace(self.run, environments=environments)
+        return self
+
+    def write(self):
+        """Write both files; return the path of the run's own."""
+        write_run(self.path, self.run, self.lines)
+        return self.path
