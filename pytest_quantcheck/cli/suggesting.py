@@ -23,7 +23,7 @@ from pytest_quantcheck.stats.suggest import Aim, Halves, Sides, split, suggest
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pytest_quantcheck.cli.runs import SavedRun
     from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord
@@ -61,7 +61,8 @@ def suggest_for_run(saved: SavedRun, arguments: argparse.Namespace) -> Iterator[
     UsageError
         No workload has enough examples.
     """
-    records = [record for record in saved.examples.values() if _is_asked(record, arguments)]
+    asked = [record for record in saved.examples.values() if _is_asked(record, arguments)]
+    records = _without_beginnings(asked)
     records.sort(key=lambda one: (one.workload, one.variant))
     refused = {id(record): _shortage(record) for record in records}
     if all(refused.values()):
@@ -102,6 +103,20 @@ def _is_asked(record: ExamplesRecord, arguments: argparse.Namespace) -> bool:
         and (not arguments.variant or record.variant in arguments.variant)
         and (not arguments.workload or record.workload in arguments.workload)
     )
+
+
+def _without_beginnings(records: Sequence[ExamplesRecord]) -> list[ExamplesRecord]:
+    """Return the records without those of budgets that stopped where another needed all."""
+    whole = {_measured(record) for record in records if len(record.ids) == record.n_planned}
+    return [
+        record
+        for record in records
+        if len(record.ids) == record.n_planned or _measured(record) not in whole
+    ]
+
+
+def _measured(record: ExamplesRecord) -> tuple[str, ...]:
+    return record.model, record.workload, record.variant, record.fingerprint
 
 
 def _shortage(record: ExamplesRecord) -> str:

@@ -119,6 +119,16 @@ def test_what_stopped_early_is_refused(saved, refused):
     assert "measure all with pytest --quant-sequential=off" in message
 
 
+def test_a_budget_that_stopped_early_does_not_hide_what_another_measured(saved, quantcheck):
+    path = saved.answers(n=400, n_planned=700).answers(n=700).write()
+
+    printed = quantcheck("suggest-budgets", path)
+
+    assert "stopped early" not in printed
+    assert "350 + 350" in printed
+    assert "200 + 200" not in printed
+
+
 @pytest.mark.parametrize("rate", ["0", "0.5", "5", "nan"])
 def test_a_rate_that_is_none_is_refused(rate, saved, refused):
     message = refused("suggest-budgets", saved.answers().write(), f"--false-alarm={rate}")

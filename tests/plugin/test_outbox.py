@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from pytest_quantcheck.cli.main import main
 from pytest_quantcheck.core.examples import unpack
 from pytest_quantcheck.report.json import read_json
 
@@ -174,3 +175,26 @@ def test_long_outputs_lose_their_middle(project):
     assert [record.outputs for record in records.values()] == [[text, text]] * 2
     raw = gzip.decompress((project.pytester.path / "run.examples.jsonl.gz").read_bytes())
     assert raw.isascii()
+
+
+def test_what_stopped_early_is_what_was_measured(project, how, capsys, monkeypatch):
+    project.tests(
+        "@pytest.mark.quant_budget('int4', workload=quiz, max_accuracy_drop=0.02)\n"
+        "@pytest.mark.quant_budget('int4', workload=quiz, max_weight_memory_ratio=0.7)\n"
+        "def test_quiz(quant): ...\n"
+    )
+    project.run(*how, "--quant-sequential=on", "--quant-json=run.json")
+    capsys.readouterr()
+    monkeypatch.chdir(project.pytester.path)
+
+    run, records = saved(project.pytester.path)
+
+    (check,) = [check for check in run.checks if check.examples]
+    assert check.stopped_early
+    variant = records[check.examples]
+    assert len(variant.ids) == len(variant.outputs) == check.n < 1000
+    assert variant.n_planned == check.n_planned == 1000
+    assert records[variant.reference].ids == variant.ids
+    assert len(records) == 2
+    assert main(["suggest-budgets", "run.json"]) == 2
+    assert "stopped early" in capsys.readouterr().err
