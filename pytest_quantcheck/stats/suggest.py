@@ -26,7 +26,6 @@ PASS_CHANCE = 0.8
 """Of the budget that is shown beside the proposed one."""
 
 _LOOSEST_LEVEL = 0.49
-_ROUNDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,11 +169,12 @@ def _level(distance: float, ratio: float) -> float:
 def _tightest(keyword: str, half: Sides, *, level: float, seen: float) -> Limit | None:
     """Return the tightest limit in short numbers that `half` passes at `level`.
 
-    The test may depend on the limit, so the limit found is tried, and loosened until it holds.
+    The test may depend on the limit, so the limit found is tried, and loosened until it holds: no
+    round makes it tighter, and beyond the loosest that there is the search ends.
     """
     levels = Levels(alpha_pass=level, alpha_fail=level)
     limit, value = nominal_limit(keyword), seen
-    for _ in range(_ROUNDS):
+    while True:
         found = examine(limit, half.reference, variant=half.variant, levels=levels).estimate
         is_upper = limit.bound is Bound.UPPER
         edge = found.high if is_upper else found.low
@@ -188,7 +188,6 @@ def _tightest(keyword: str, half: Sides, *, level: float, seen: float) -> Limit 
         if tried == limit:
             return limit
         limit = tried
-    return limit
 
 
 def _among(scores: ExampleScores, ids: frozenset[str]) -> ExampleScores:
