@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.record import PilotRecord
     from pytest_quantcheck.plugin.session import QuantcheckSession
-    from pytest_quantcheck.stats.plan import Assumptions
+    from pytest_quantcheck.stats.plan import Assumptions, Plan
     from pytest_quantcheck.workloads.base import Workload
     from pytest_quantcheck.workloads.example import Example
 
@@ -44,6 +44,8 @@ class _Counted:
     n_clusters: int | None
     effect: float
     """Examples that tell as much as one, if those of a cluster are alike."""
+    in_workload: int
+    """Examples of the whole workload, where the budget is on a slice."""
 
 
 class Planner:
@@ -122,11 +124,13 @@ class Planner:
             if pilot is None:
                 return None
             size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
-            return _Counted(n=pilot.n, n_clusters=pilot.n_clusters, effect=size)
+            return _Counted(
+                n=pilot.n, n_clusters=pilot.n_clusters, effect=size, in_workload=pilot.n
+            )
         settings = self._session.settings
         workload: Workload[Any] = budget.workload  # type: ignore[assignment]  # one of ours
         examples = workload.examples(max_examples=settings.max_examples, seed=settings.seed)
-        return _count(_sliced(examples, budget, workload.name))
+        return _count(_sliced(examples, budget, workload.name), in_workload=len(examples))
 
     def _figures(self, budget: Budget, pilot: PilotRecord | None, counted: _Counted) -> Figures:
         from pytest_quantcheck.core.verdict import Outcome
@@ -151,7 +155,17 @@ class Planner:
             power=power,
             power_at=gross,
             is_toothless=power is not None and power < _TEETH and is_counted,
+            expected_n=self._expected(plan, counted),
         )
+
+    def _expected(self, plan: Plan, counted: _Counted) -> int | None:
+        """Return the examples until a verdict; None where all are measured in any case."""
+        from pytest_quantcheck.stats.sequential.plan import expected_n
+
+        smallest = self._session.settings.sequential.smallest
+        if smallest is None or counted.in_workload < smallest:
+            return None
+        return expected_n(plan, counted.n, true=plan.best)
 
 
 def _sliced(examples: Sequence[Example[Any]], budget: Budget, name: str) -> Sequence[Example[Any]]:
@@ -164,7 +178,7 @@ def _sliced(examples: Sequence[Example[Any]], budget: Budget, name: str) -> Sequ
     return [example for example in examples if example.slice == budget.slice]
 
 
-def _count(examples: Sequence[Example[Any]]) -> _Counted:
+def _count(examples: Sequence[Example[Any]], *, in_workload: int) -> _Counted:
     """Return how many examples and clusters there are; one without a cluster is its own."""
     sizes: dict[object, int] = {}
     for example in examples:
@@ -175,6 +189,7 @@ def _count(examples: Sequence[Example[Any]]) -> _Counted:
         n=len(examples),
         n_clusters=len(sizes) if is_clustered else None,
         effect=sum(size**2 for size in sizes.values()) / len(examples),
+        in_workload=in_workload,
     )
 
 

@@ -24,9 +24,10 @@ _HEADERS = (
     "FAIL from",
     "PASS up to",
     "n for PASS",
+    "n expected",
     "",
 )
-_RIGHT = {"n", "clusters", "FAIL from", "PASS up to", "n for PASS"}
+_RIGHT = {"n", "clusters", "FAIL from", "PASS up to", "n for PASS", "n expected"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,9 @@ class Figures:
     """Chance of FAIL at `power_at`."""
     power_at: float | None
     is_toothless: bool
+    expected_n: int | None = None
+    """Examples until early stopping decides, on average, where nothing is degraded; None where all
+    are measured."""
 
 
 def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
@@ -66,7 +70,11 @@ def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
     if not checks:
         return ["no budget is selected"]
     rows = [_row(check) for check in checks]
-    columns = [name for name in _HEADERS if name != "clusters" or _is_clustered(checks)]
+    left_out = {
+        "clusters": not _is_clustered(checks),
+        "n expected": not any(check.figures and check.figures.expected_n for check in checks),
+    }
+    columns = [name for name in _HEADERS if not left_out.get(name, False)]
     body = [[row[name] for name in columns] for row in rows]
     align = ["right" if name in _RIGHT else "left" for name in columns]
     text = tabulate(body, columns, tablefmt="plain", colalign=align, disable_numparse=True)
@@ -94,6 +102,7 @@ def _row(check: PlannedCheck) -> dict[str, str]:
         "FAIL from": shown(figures.smallest_fail) if figures else "-",
         "PASS up to": shown(figures.largest_pass) if figures else "-",
         "n for PASS": _needed(figures) if figures else "-",
+        "n expected": _expected(figures),
         "": check.source,
     }
 
@@ -104,6 +113,12 @@ def _budget(check: PlannedCheck) -> str:
 
 def _needed(figures: Figures) -> str:
     return "none" if figures.needed_n is None else format_count(figures.needed_n)
+
+
+def _expected(figures: Figures | None) -> str:
+    if figures is None or figures.expected_n is None:
+        return "-"
+    return format_count(figures.expected_n)
 
 
 def _warnings(check: PlannedCheck) -> list[str]:

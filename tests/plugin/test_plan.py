@@ -270,3 +270,17 @@ def test_it_runs_without_a_terminal_and_without_xdist(project):
     assert (
         project.run_subprocess("--quant-plan", "--import-mode=prepend", "-p", "no:xdist").ret == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [((), None), (("--quant-sequential=on",), "913"), (("--quant-sequential=off",), None)],
+)
+def test_examples_expected_are_told_where_measuring_may_stop(project, options, expected):
+    project.tests(SUITE)
+
+    result = project.run("--quant-plan", *options)
+
+    assert result.ret == 0
+    cells = row(result, "quiz")
+    assert cells[7:-1] == ([expected] if expected else [])

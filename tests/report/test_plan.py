@@ -69,3 +69,13 @@ def test_what_cannot_be_shown_is_warned_of():
 
 def test_nothing_selected_is_said():
     assert render_plan([]) == ["no budget is selected"]
+
+
+def test_the_examples_expected_have_a_column_where_measuring_may_stop():
+    stopping = replace(CHECK, figures=replace(FIGURES, expected_n=2712))
+    header, early, whole, exact = render_plan([stopping, CHECK, replace(CHECK, figures=None)])
+
+    assert header.split("  ")[-1].strip() == "n expected"
+    assert early.split()[-2:] == ["2,712", "assumed"]
+    assert whole.split()[-2:] == ["-", "assumed"]
+    assert exact.split()[-2:] == ["-", "assumed"]
