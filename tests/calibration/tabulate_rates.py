@@ -16,6 +16,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+import power_plot
 import scipy
 import tabulation
 from tabulation import DOCS, FIGURES, Row, Table
@@ -100,13 +101,14 @@ def compute_all(names: list[str], arguments: argparse.Namespace) -> list[str]:
 
 
 def show() -> None:
-    """Write the tables into the pages that ask for them."""
+    """Write the tables into the pages that ask for them, and draw the plot."""
     known = tabulation.tables()
     for page in sorted(DOCS.rglob("*.md")):
         text = page.read_text(encoding="utf-8")
         shown = tabulation.render_page(text, known)
         if shown != text:
             page.write_text(shown, encoding="utf-8")
+    power_plot.write()
 
 
 def parse(known: dict[str, Table]) -> argparse.Namespace:

@@ -27,6 +27,8 @@ DOCS = HERE.parents[1] / "docs"
 FIGURES = DOCS / "explanation" / "statistics"
 MARKED = re.compile(r"(<!-- table: (?P<name>[\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 STANDARD_ERRORS = 3
+EXCEPTIONS = "exceptions"
+"""The table of all rates above their levels, made from the other tables."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,13 +160,45 @@ def excesses(name: str, table: Table, rows: list[Row]) -> list[Excess]:
     return found
 
 
+def describe(cell: dict[str, Any]) -> str:
+    """Return what a cell varies, without the figures it is compared with."""
+    return ", ".join(
+        f"{name} {value}"
+        for name, value in cell.items()
+        if value is not None and not re.match(r"[\d.]+($| /)", str(value) * isinstance(value, str))
+    )
+
+
+def render_exceptions(known: dict[str, Table], folder: Path = FIGURES) -> str:
+    """Return every kind of rate that is above its level somewhere, with the worst of its cells."""
+    lines = ["| table | rate | cells above its level | largest | where |", "|---" * 5 + "|"]
+    for name, table in known.items():
+        found = excesses(name, table, rows := read(name, folder))
+        for rate in table.nominal:
+            above = [excess.row for excess in found if excess.rate == rate]
+            if above:
+                worst = max(above, key=lambda row: row.found[rate])
+                size = f"{worst.found[rate]:.3f}".lstrip("0")
+                where = describe(worst.cell)
+                lines.append(
+                    f"| {name} | {rate} | {len(above)} of {len(rows)} | {size} | {where} |"
+                )
+    return "\n".join(lines) + "\n"
+
+
 def render_page(text: str, known: dict[str, Table], folder: Path = FIGURES) -> str:
-    """Return a page with the tables between its markers as last computed."""
+    """Return a page with the tables between its markers as last computed.
+
+    What stands between the markers of a table without figures is left as it is.
+    """
 
     def replaced(match: re.Match[str]) -> str:
         name = match["name"]
+        if name == EXCEPTIONS:
+            return f"{match[1]}{render_exceptions(known, folder)}{match[3]}"
         if name not in known:
             raise ValueError(f"no table is called {name!r}; known: {', '.join(known)}")
-        return f"{match[1]}{render(known[name], read(name, folder))}{match[3]}"
+        rows = read(name, folder)
+        return f"{match[1]}{render(known[name], rows)}{match[3]}" if rows else match[0]
 
     return MARKED.sub(replaced, text)

@@ -1,11 +1,13 @@
 """Tables of error rates: computed in parts, kept, shown in the documents as they were computed."""
 
 import json
+import string
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import power_plot
 import pytest
 import tabulation
 from tabulation import DOCS, FIGURES, MARKED, Row, Table
@@ -49,6 +51,8 @@ def test_a_table_is_enumerated_or_of_ten_thousand_runs(name):
     assert table.runs == 0 or table.runs >= 10_000
     assert table.cells
     assert {"\n", "|"}.isdisjoint("".join(table.columns))
+    fields = [f for c in table.columns.values() for _, f, _, _ in string.Formatter().parse(c)]
+    assert all(field is None or field.isidentifier() for field in fields)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -61,7 +65,42 @@ def test_pages_show_the_figures(page):
 def test_every_computed_table_is_shown_once():
     shown = [match["name"] for page in PAGES for match in MARKED.finditer(page.read_text("utf-8"))]
 
-    assert sorted(shown) == sorted(COMPUTED)
+    assert len(shown) == len(set(shown))
+    assert COMPUTED | {tabulation.EXCEPTIONS} <= set(shown)
+
+
+def test_the_plot_shows_the_figures():
+    drawn = power_plot.draw(tabulation.read("power-by-examples"))
+
+    assert power_plot.PATH.read_text(encoding="utf-8") == drawn
+    assert drawn.count("<polyline") == 6
+
+
+def test_rates_above_their_levels_are_listed_with_their_worst_cell(tmp_path):
+    cells = COIN.cells
+    rows = [
+        Row(cell=c, runs=10_000, found={"head": h})
+        for c, h in zip(cells, (0.07, 0.06), strict=True)
+    ]
+    tabulation.write("coin", rows, folder=tmp_path, notes={})
+
+    listed = tabulation.render_exceptions({"coin": COIN}, tmp_path).splitlines()
+
+    assert listed[2:] == ["| coin | head | 2 of 2 | .070 | chance 0.05 |"]
+    tabulation.write("coin", rows[:0], folder=tmp_path, notes={})
+    assert len(tabulation.render_exceptions({"coin": COIN}, tmp_path).splitlines()) == 2
+
+
+def test_a_cell_is_described_without_the_figures_of_the_prototype():
+    cell = {
+        "noise": "2 % of it",
+        "n": 5,
+        "prototype": ".050 / .051",
+        "planned": "856",
+        "none": None,
+    }
+
+    assert tabulation.describe(cell) == "noise 2 % of it, n 5"
 
 
 def test_parts_are_weighted_by_their_runs():
@@ -96,6 +135,12 @@ def test_rates_above_their_level_are_found():
 def test_an_unknown_table_on_a_page_is_refused():
     with pytest.raises(ValueError, match="no table is called 'errors'; known: coin"):
         tabulation.render_page("<!-- table: errors -->\n<!-- end of table -->", {"coin": COIN})
+
+
+def test_a_table_without_figures_is_left_as_it_is(tmp_path):
+    page = "<!-- table: coin -->\nfigures of another run\n<!-- end of table -->"
+
+    assert tabulation.render_page(page, {"coin": COIN}, tmp_path) == page
 
 
 @pytest.fixture
