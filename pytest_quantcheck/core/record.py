@@ -93,7 +93,6 @@ class CheckRecord:
     n_planned: int | None
     """Examples there are, where measuring could stop as soon as all is decided; else None."""
     stopped_early: bool
-    """Whether the verdict came before all of them were measured."""
     n_clusters: int | None
     counts: dict[str, int]
     mcnemar_p: float | None
@@ -158,6 +157,7 @@ class PilotRecord:
     high: float | None
     confidence_level: float
     n: int
+    n_planned: int | None
     stopped_early: bool
     n_clusters: int | None
     counts: dict[str, int]

@@ -123,10 +123,10 @@ class Planner:
         if budget.workload is None:
             if pilot is None:
                 return None
+            n = pilot.n_planned or pilot.n
             size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
-            return _Counted(
-                n=pilot.n, n_clusters=pilot.n_clusters, effect=size, in_workload=pilot.n
-            )
+            n_clusters = round(n / size) if pilot.n_clusters else None
+            return _Counted(n=n, n_clusters=n_clusters, effect=size, in_workload=n)
         settings = self._session.settings
         workload: Workload[Any] = budget.workload  # type: ignore[assignment]  # one of ours
         examples = workload.examples(max_examples=settings.max_examples, seed=settings.seed)

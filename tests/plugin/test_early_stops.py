@@ -118,3 +118,16 @@ def test_documents_stop_at_a_look(project):
     (check,) = project.record()["checks"]
     assert (check["outcome"], check["n"]) == ("fail", 400)
     result.stdout.fnmatch_lines(["*book*int4*FAIL*stopped early at 400 of 2,000"])
+
+
+def test_a_plan_after_an_early_stop_counts_all_examples(project):
+    project.tests(
+        budget("int4", "max_accuracy_drop=0.05", "")
+        + "def test_a(quant):\n    quant.measure(invoice)\n"
+    )
+    project.run("-p", "cacheprovider")
+
+    result = project.run("--quant-plan")
+
+    line = next(line for line in result.outlines if line.startswith(" invoice"))
+    assert line.split()[3] == "2,400"

@@ -30,7 +30,7 @@ def learned(keyword, value, reference, variant, *, bounds=None):
         nodeid="", workload="", slice=None, keyword=keyword,
         reference_level=metric_level(reference), value=found.value, low=found.low,
         high=found.high, confidence_level=found.confidence_level, n=found.n,
-        stopped_early=False, n_clusters=found.n_clusters, counts=dict(found.counts),
+        n_planned=None, stopped_early=False, n_clusters=found.n_clusters, counts=dict(found.counts),
     )  # fmt: skip
     return learn(limit, pilot, bounds=bounds)
 
