@@ -135,7 +135,7 @@ def test_a_classifier_takes_an_adapter_with_a_head_of_its_own(specs, tmp_path):
 
     config = tiny_models.make_config("llama")
     config.num_labels = 3
-    with torch.random.fork_rng(), undisturbed():
+    with torch.random.fork_rng(devices=()), undisturbed():
         model = transformers.AutoModelForSequenceClassification.from_config(config).half()
         folder = tiny_models.save(tmp_path / "base", model)
         lora = peft.LoraConfig(r=RANK, target_modules=["q_proj"], task_type="SEQ_CLS")

@@ -82,7 +82,7 @@ def save_adapter(
 
     chosen = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "down_proj"]}
     config = peft.LoraConfig(task_type="CAUSAL_LM", **(chosen | options))
-    with warnings.catch_warnings(), torch.random.fork_rng():
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=()):
         warnings.simplefilter("ignore")
         torch.manual_seed(seed)
         model = peft.get_peft_model(tiny_models.make_model(kind), config)

@@ -103,7 +103,7 @@ def make_model(
     kind: str, *, seed: int = 0, dtype: torch.dtype = torch.float16
 ) -> transformers.PreTrainedModel:
     """Return a random model whose next token is far from uniform."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=()):
         torch.manual_seed(seed)
         model = transformers.AutoModelForCausalLM.from_config(make_config(kind))
         with torch.no_grad():
