@@ -199,6 +199,7 @@ TABLES = {
             {"n": n, "flips": raised(flips, drop), "drop": drop, "prototype": used}
             for (n, flips), prototype in DATASET.items()
             for drop, used in zip((0, 2, 5), prototype, strict=True)
+            if raised(flips, drop) == flips or (n, raised(flips, drop)) not in DATASET
         ]
         + [
             {"n": n, "flips": max(flips, LIMIT + 1 / n), "drop": 1, "more": more}

@@ -50,6 +50,7 @@ def test_a_table_is_enumerated_or_of_ten_thousand_runs(name):
 
     assert table.runs == 0 or table.runs >= 10_000
     assert table.cells
+    assert len({json.dumps(cell) for cell in table.cells}) == len(table.cells)
     assert {"\n", "|"}.isdisjoint("".join(table.columns))
     fields = [f for c in table.columns.values() for _, f, _, _ in string.Formatter().parse(c)]
     assert all(field is None or field.isidentifier() for field in fields)
