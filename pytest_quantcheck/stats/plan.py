@@ -206,7 +206,7 @@ class Plan:
         alpha = levels.alpha_pass if is_pass else levels.alpha_fail
         return chance_for_share(n, limit=limit, true=true, alpha=alpha, bound=bound)
 
-    def _pairs(self, true: float) -> tuple[float, float, float]:
+    def pairs(self, true: float) -> tuple[float, float, float]:
         """Return, of all examples, the shares of losses, of gains, and of those that count."""
         level = self.assuming.reference_level
         is_relative = self.limit.statistic is Statistic.RECOVERY
@@ -217,7 +217,7 @@ class Plan:
         return losses, gains, level + gains if is_relative else 1.0
 
     def _pair_chance(self, n: int, *, true: float, is_pass: bool) -> float:
-        losses, gains, counted = self._pairs(true)
+        losses, gains, counted = self.pairs(true)
         is_relative = self.limit.statistic is Statistic.RECOVERY
         limit = 1 - self.limit.value if is_relative else self.limit.value
         n_counted = max(1, round(n * counted / self.assuming.effect))
@@ -236,7 +236,7 @@ class Plan:
         return chance_at_shares(counts, losses=shares[0], gains=shares[1], limit=limit, alpha=alpha)
 
     def _needed_pairs(self, true: float, alpha: float) -> float:
-        losses, gains, counted = self._pairs(true)
+        losses, gains, counted = self.pairs(true)
         is_relative = self.limit.statistic is Statistic.RECOVERY
         limit = 1 - self.limit.value if is_relative else self.limit.value
         needed = needed_pairs(

@@ -274,7 +274,7 @@ def test_it_runs_without_a_terminal_and_without_xdist(project):
 
 @pytest.mark.parametrize(
     ("options", "expected"),
-    [((), None), (("--quant-sequential=on",), "913"), (("--quant-sequential=off",), None)],
+    [((), None), (("--quant-sequential=on",), "915"), (("--quant-sequential=off",), None)],
 )
 def test_examples_expected_are_told_where_measuring_may_stop(project, options, expected):
     project.tests(SUITE)
