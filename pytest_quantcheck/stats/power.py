@@ -69,7 +69,7 @@ def needed_pairs(
     References
     ----------
     J. Nam, Biometrics 53 (1997) 1422. By enumeration, the power of the score test is
-    .80 to .84 at these numbers, the exact test's up to 7 points less for few flips.
+    .80 to .84 at these numbers, the exact test's up to 8 points less for few flips.
     """
     w, flips, drop = gain_weight, losses + gains, losses - gain_weight * gains
     if flips == 0:
