@@ -140,7 +140,8 @@ class CheckRecord:
     @property
     def is_toothless(self) -> bool:
         """Whether it would more likely than not stay green though its limit is grossly exceeded."""
-        return self.is_in_family and self.power is not None and self.power < _TEETH
+        may_stay_green = self.is_in_family and self.outcome != "fail"
+        return may_stay_green and self.power is not None and self.power < _TEETH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

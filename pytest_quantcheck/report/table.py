@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
+_PARTIAL = "*"
+"""Stands behind a level on a part of the examples where there is no room for their number."""
 _LEVELS = {"variant_level", "reference_level", "recovery"}
 """Statistics that are no degradation."""
 
@@ -46,11 +48,33 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
         columns.remove(column)
         lines = _table(rows, columns)
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
-    return [Line(text=text, outcome=outcome) for text, outcome in zip(lines, outcomes, strict=True)]
+    table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
+    return table if "" in columns else [*table, *_left_out(checks)]
 
 
-def variant_table(run: RunRecord) -> list[Line]:
+def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
+    """Return what must be said though the terminal is too narrow for remarks."""
+    parts = [c.n / c.n_planned for c in checks if c.stopped_early and c.n_planned is not None]
+    if not parts:
+        return []
+    few, most = (format_quantity(part, Unit.FRACTION) for part in (min(parts), max(parts)))
+    budgets = wording.budgets_in_words(len(parts))
+    return [Line(text=f" stopped early: {budgets}, after {few} to {most} of the examples")]
+
+
+def variant_table(run: RunRecord, *, width: int) -> list[Line]:
     """Return the table of variants: weights, and the level on each workload."""
+    lines = _variant_rows(run, is_short=False)
+    if max(map(len, lines), default=0) > width and _is_partial(run):
+        lines = [*_variant_rows(run, is_short=True), f" {_PARTIAL} on a part of the examples"]
+    return [Line(text=text) for text in lines]
+
+
+def _is_partial(run: RunRecord) -> bool:
+    return any(measured.n != measured.n_planned for measured in run.measurements)
+
+
+def _variant_rows(run: RunRecord, *, is_short: bool) -> list[str]:
     reference_bytes = next((m.weight_bytes for m in run.measurements if m.is_reference), None)
     columns = _columns(run.measurements)
     rows: dict[str, dict[str, str]] = {}
@@ -65,18 +89,20 @@ def variant_table(run: RunRecord) -> list[Line]:
                 **dict.fromkeys(columns.values(), "-"),
             },
         )
-        row[columns[_key(measured)]] = _level(measured)
+        row[columns[_key(measured)]] = _level(measured, is_short=is_short)
     if not rows:
         return []
     headers = ["variant", "weights", "ratio", *columns.values()]
-    return [Line(text=text) for text in _table(list(rows.values()), headers)]
+    return _table(list(rows.values()), headers)
 
 
-def _level(measured: MeasurementRecord) -> str:
-    """Return a level; with the number of examples where it is not that of all."""
+def _level(measured: MeasurementRecord, *, is_short: bool) -> str:
+    """Return a level; where it is not that of all examples, with their number or a mark."""
     level = format_quantity(measured.level, Unit(measured.level_unit))
     if measured.n == measured.n_planned:
         return level
+    if is_short:
+        return f"{level} {_PARTIAL}"
     return f"{level} (on {format_count(measured.n)} of {format_count(measured.n_planned)})"
 
 

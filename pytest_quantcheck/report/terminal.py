@@ -21,7 +21,7 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     lines = [*check_table(run.checks, width=width)]
     lines += [Line(text=f" {also_failing(holm)}", outcome="fail") for holm in run.also_failing]
     lines += [Line(text=f" {noise(found)}") for found in run.noise]
-    if variants := variant_table(run):
+    if variants := variant_table(run, width=width):
         lines += [Line(text=""), *variants]
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
     return lines

@@ -91,7 +91,7 @@ def test_the_second_table_has_a_row_for_each_variant():
     )
 
     lines = [" ".join(line.text.split()) for line in variant_table(run(
-        CHECK, measurements=[quantized, MEASURED, manual]))]  # fmt: skip
+        CHECK, measurements=[quantized, MEASURED, manual]), width=200)]  # fmt: skip
 
     assert lines == [
         "variant weights ratio triage manual PPL",
@@ -103,21 +103,23 @@ def test_the_second_table_has_a_row_for_each_variant():
 def test_workloads_of_one_name_have_a_column_each():
     other = replace(MEASURED, fingerprint="e" * 64, level=0.5)
 
-    lines = [line.text.split() for line in variant_table(run(measurements=[MEASURED, other]))]
+    lines = [
+        line.text.split() for line in variant_table(run(measurements=[MEASURED, other]), width=200)
+    ]
 
     assert lines[0] == ["variant", "weights", "ratio", "triage", "triage", "(2)"]
     assert lines[1][-4:] == ["91.2", "%", "50.0", "%"]
 
 
 def test_without_a_reference_there_is_no_ratio():
-    lines = variant_table(run(measurements=[replace(MEASURED, is_reference=False)]))
+    lines = variant_table(run(measurements=[replace(MEASURED, is_reference=False)]), width=200)
 
     assert " ".join(lines[1].text.split()) == "fp16 14.9 GiB - 91.2 %"
 
 
 def test_a_run_of_nothing_has_no_tables():
     assert render_summary(run(measurements=()), width=100) == []
-    assert variant_table(run(measurements=())) == []
+    assert variant_table(run(measurements=()), width=200) == []
 
 
 def test_warnings_close_the_summary():
@@ -141,3 +143,33 @@ def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last()
     assert [check.n for check in theirs.checks] == [50]
     assert [measured.model for measured in theirs.measurements] == [other]
     assert theirs.warnings == ["mind the gap"]
+
+
+STOPPED = replace(CHECK, n=352, n_planned=2400, stopped_early=True)
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [(200, "stopped early at 352 of 2,400"), (60, "stopped early: 1 budget, after 14.7 % to")],
+)
+def test_an_early_stop_is_said_at_any_width(width, said):
+    lines = [line.text for line in check_table([STOPPED], width=width)]
+
+    assert sum(said in line for line in lines) == 1
+
+
+@pytest.mark.parametrize(("width", "said"), [(200, "(on 352 of 2,400)"), (40, " *")])
+def test_a_level_on_a_part_of_the_examples_is_marked_at_any_width(width, said):
+    partial = replace(MEASURED, n=352, n_planned=2400)
+
+    lines = [line.text for line in variant_table(run(measurements=[partial]), width=width)]
+
+    assert said in lines[1]
+    assert ("on a part of the examples" in lines[-1]) == (width < 100)
+
+
+def test_a_budget_that_failed_is_not_toothless():
+    weak = replace(CHECK, power=0.2, power_at=0.13, is_in_family=True, outcome="inconclusive")
+
+    assert weak.is_toothless
+    assert not replace(weak, outcome="fail").is_toothless

@@ -93,8 +93,12 @@ def _range(scales: Scales) -> tuple[float, float]:
 
 
 def restate(interval: Interval, scales: Scales) -> Interval:
-    """Return an interval of θ in the unit of the limit."""
-    low, high = sorted((scales.restate(interval.low), scales.restate(interval.high)))
+    """Return an interval of θ in the unit of the limit, as far as it is possible."""
+    least = scales.least
+    bottom = least.low / least.low_unit if least.low_unit > 0 else -math.inf
+    top = least.high / least.high_unit
+    ends = (scales.restate(min(max(end, bottom), top)) for end in (interval.low, interval.high))
+    low, high = sorted(ends)
     return Interval(low=low, high=high)
 
 
