@@ -134,14 +134,13 @@ class CheckRecord:
     noise_floor: float | None
     """Largest degradation that may be noise, in `unit`; None where it was not measured."""
     examples: str | None
-    """Key of the variant's `ExamplesRecord`, which names the reference's; None where none is
-    written, or only the weights count."""
+    """Key of the variant's `ExamplesRecord`; None if none is written, or only weights count."""
 
     @property
     def is_toothless(self) -> bool:
         """Whether it would more likely than not stay green though its limit is grossly exceeded."""
-        may_stay_green = self.is_in_family and self.outcome != "fail"
-        return may_stay_green and self.power is not None and self.power < _TEETH
+        is_weak = self.power is not None and self.power < _TEETH
+        return is_weak and self.is_in_family and self.outcome != "fail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +180,7 @@ class MeasurementRecord:
     n: int
     """Examples the test's verdicts took."""
     n_planned: int
-    """Examples of the workload in all."""
+    """Examples there are."""
     tokens: int
     """Scored or generated; `seconds` took as long. Examples past a stop are counted in."""
     seconds: float
