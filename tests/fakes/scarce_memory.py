@@ -84,6 +84,7 @@ PYPROJECT = """\
 [tool.pytest.ini_options]
 quant_variants = ["nf4"]
 quant_reference = "fp16"
+quant_sequential = "off"
 [tool.quantcheck.variants.fp16]
 backend = "plain"
 precision = "fp16"
