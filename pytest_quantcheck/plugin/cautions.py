@@ -17,7 +17,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.screen import ascii_safe
 from pytest_quantcheck.stats.chance import is_at_chance
 from pytest_quantcheck.stats.scores import metric_level
-from pytest_quantcheck.workloads.example import ChoiceItem, LabelItem
+from pytest_quantcheck.workloads.example import COPIES, ChoiceItem, LabelItem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.plugin.evaluate import Pair, Side
 
+_SMALLEST_LEVEL = 1e-6
 _NEEDS_A_REFERENCE = {*CHANGES, Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
 """Statistics that show nothing where the reference knows nothing."""
 
@@ -50,6 +51,7 @@ def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision
         mine = [one for one in decisions if one.workload is workload]
         yield from _chance_warnings(pair.reference.measurement, mine)
     for pair in pairs.values():
+        yield from _repeat_warnings(pair.variant.measurement)
         yield from _cut_warnings(pair.variant.measurement)
     for pair in pairs.values():
         yield from _output_warnings(pair.reference)
@@ -57,6 +59,15 @@ def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision
     for one in decisions:
         if one.workload is not None:
             yield from _slice_warnings(one.budget, one.pair, one.check)
+
+
+def family_warnings(levels: Levels) -> Iterator[str]:
+    """Yield a warning if so many budgets share alpha that hardly anything can be shown."""
+    if levels.alpha_fail < _SMALLEST_LEVEL:
+        yield (
+            f"the family is so large that a budget fails at a p-value of {levels.alpha_fail:.1g} "
+            "only: split the suite, or ask fewer limits"
+        )
 
 
 def _chance_warnings(
@@ -114,6 +125,25 @@ def _chance(item: object, n_labels: int) -> float:
         case LabelItem():
             return 1 / (len(item.labels) or n_labels)
     return 0.0
+
+
+def _repeat_warnings(measurement: Measurement | None) -> Iterator[str]:
+    """Yield a warning if examples repeat others under ids of their own."""
+    if measurement is None:
+        return
+    copies: dict[str, list[str]] = {}
+    for example in measurement.examples:
+        if example.cluster and example.cluster.startswith(COPIES):
+            copies.setdefault(example.cluster, []).append(example.id)
+    repeated = [ids for ids in copies.values() if len(ids) > 1]
+    if repeated:
+        n_repeats, n = sum(map(len, repeated)) - len(repeated), len(measurement.examples)
+        yield (
+            f"{measurement.workload_name}: {format_count(n_repeats)} of {format_count(n)} examples "
+            f"repeat another one under an id of their own "
+            f"({' and '.join(map(ascii_safe, repeated[0][:2]))}); those that are the same count as "
+            "one cluster: leave repeats out"
+        )
 
 
 def _cut_warnings(measurement: Measurement | None) -> Iterator[str]:

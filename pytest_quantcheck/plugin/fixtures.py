@@ -11,7 +11,7 @@ from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.bench import Bench
-from pytest_quantcheck.plugin.cautions import Decision, warnings_of
+from pytest_quantcheck.plugin.cautions import Decision, family_warnings, warnings_of
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.evaluate import Terms, evaluate, measurement_record
 from pytest_quantcheck.plugin.noise import noise_records
@@ -189,7 +189,11 @@ class Quant:
             ],
             environment=self._laboratory.environment(),
             noise=noise_records(pairs.values(), checks),
-            warnings=[*warnings_of(pairs, decisions), *unneeded(checks)],
+            warnings=[
+                *family_warnings(self._laboratory.levels),
+                *warnings_of(pairs, decisions),
+                *unneeded(checks),
+            ],
         )
 
     def failure_text(self, record: ItemRecord) -> str:

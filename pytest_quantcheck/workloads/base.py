@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from pytest_quantcheck.core.fingerprint import Plain, digest
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.workloads.example import Example, ItemT_co
+from pytest_quantcheck.workloads.example import COPIES, Example, ItemT_co
 from pytest_quantcheck.workloads.source import (
     JsonlSource,
     MemorySource,
@@ -273,7 +273,7 @@ def _cluster_equal_items(
     for example in examples:
         groups[example.item].append(example)
     twins = {
-        example.id: f"same as {group[0].id}"
+        example.id: f"{COPIES}{group[0].id}"
         for group in groups.values()
         if len(group) > 1
         for example in group

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.fingerprint import Plain
 
 
+COPIES = "same as "
+"""Begins the cluster of examples with equal content that name none; the first one's id follows."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceItem:
     """A context and its possible continuations, one of them right."""

@@ -20,10 +20,11 @@ ROWS = {
         "stats/test_degenerate.py::test_infinite_loss_fails",
         "stats/test_degenerate.py::test_infinite_reference_is_an_error",
     ],
-    "other or repeated ids": [
+    "other or repeated ids, repeated examples": [
         "stats/test_paired.py::test_other_examples_are_named_on_both_sides",
         "stats/test_paired.py::test_missing_examples_are_named_on_one_side",
         "stats/test_paired.py::test_repeated_ids_are_refused",
+        "plugin/test_cautions.py::test_repeated_examples_are_said_once",
     ],
     "no examples, or fewer than 20": [
         "stats/test_paired.py::test_no_examples_are_refused",
@@ -92,6 +93,7 @@ ROWS = {
     "a level below a millionth": [
         "stats/test_degenerate.py::test_tiny_family_level_is_still_exact",
         "stats/test_binary.py::test_gamma_shrinks_with_alpha",
+        "plugin/test_cautions.py::test_a_family_in_which_nothing_can_fail_is_said",
     ],
     "examples after the decision": [
         "stats/sequential/test_trial.py::test_examples_after_the_decision_change_nothing",

@@ -1,0 +1,40 @@
+"""Data and settings under which verdicts say less than they seem to: the summary tells."""
+
+REPEATED = """
+twice = MultipleChoice.from_examples(
+    [{"id": f"e{i}", "context": f"question {i // 2}:", "choices": [" right", " wrong"],
+      "answer": 0, CLUSTER} for i in range(400)], name="twice")
+
+@pytest.mark.quant_budget("int8", workload=twice, max_accuracy_drop=0.9)
+def test_twice(quant): ...
+"""
+
+
+def test_repeated_examples_are_said_once(project, how):
+    project.tests(REPEATED.replace(", CLUSTER", ""))
+
+    result = project.run(*how)
+
+    assert result.ret == 0
+    said = [line for line in result.outlines if "repeat another one" in line]
+    assert len(said) == 1
+    assert "twice: 200 of 400 examples" in said[0]
+    assert "(e0 and e1)" in said[0]
+
+
+def test_repeated_examples_of_one_cluster_are_in_order(project):
+    project.tests(REPEATED.replace("CLUSTER", '"cluster": f"c{i // 2}"'))
+
+    project.run().stdout.no_fnmatch_line("*repeat another one*")
+
+
+def test_a_family_in_which_nothing_can_fail_is_said(project):
+    project.tests(
+        "@pytest.mark.quant_budget('int8', workload=quiz, max_accuracy_drop=0.9)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    large, small = (project.run(f"--quant-family-size={size}") for size in (50_001, 50_000))
+
+    large.stdout.fnmatch_lines(["*warning: the family is so large that*p-value of 1e-06 only*"])
+    small.stdout.no_fnmatch_line("*the family is so large*")
