@@ -31,7 +31,8 @@ def measured(values, *, texts=None, margins=None, slices=None, prompt="ask"):
     )
     return Measurement(
         variant=Variant(name="int8", backend="fake", precision="int8"), workload_name="w",
-        kind="Generation", fingerprint="f", examples=examples, scores={"exact_match": scores},
+        kind="Generation", fingerprint="f", examples=examples, n_planned=len(examples),
+        scores={"exact_match": scores},
         outputs=tuple(Output(text=t, margin=m) for t, m in zip(texts, margins, strict=True)),
         tokens=1, seconds=1.0, compute_dtype="float32", first_token_ids=(1,),
     )  # fmt: skip
