@@ -22,8 +22,7 @@ from pytest_quantcheck.stats.sequential.looks import lowest_p_values
 from pytest_quantcheck.stats.sequential.population import LOOK_SHARE
 from pytest_quantcheck.stats.sequential.schedule import RIGHT_OR_WRONG, batch_ends
 from pytest_quantcheck.stats.sequential.wealth import (
-    growth_of_fail,
-    growth_of_pass,
+    growth_of_bet,
     log_mixture,
 )
 from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_p_pass
@@ -143,8 +142,8 @@ def decide_by_bets(losses, gains, n, *, limit, levels):
     excesses = np.array([1.0, -1.0, 0.0]) - limit
     counts = np.stack([losses, gains, n - losses - gains])
     share = 1 - LOOK_SHARE
-    passing = log_mixture(growth_of_pass(excesses, highest=1 - limit) @ counts)
-    failing = log_mixture(growth_of_fail(excesses, lowest=-1 - limit) @ counts)
+    passing = log_mixture(growth_of_bet(excesses, farthest=1 - limit) @ counts)
+    failing = log_mixture(growth_of_bet(excesses, farthest=-1 - limit) @ counts)
     outcome = np.where(passing >= -math.log(share * levels.alpha_pass), 1, 0)
     return np.where(failing >= -math.log(share * levels.alpha_fail), -1, outcome)
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_quantcheck.cli.main import main
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "report")]
+sys.path[:0] = [str(HERE), str(HERE.parent / "report"), str(HERE.parent / "fakes")]
 
 
 @pytest.fixture

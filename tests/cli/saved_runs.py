@@ -6,34 +6,10 @@ from dataclasses import replace
 
 import known_records as known
 import numpy as np
+from example_records import measured_record, rows
 
-from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord, key_of, to_line
+from pytest_quantcheck.core.examples import key_of, to_line
 from pytest_quantcheck.plugin.outbox import write_run
-
-
-def rows(metric, values, **fields):
-    given = {"weights": None, "ids": None, "clusters": None, "bounds": None} | fields
-    return ScoresRecord(metric=metric, values=[*map(float, values)], **given)
-
-
-def record(*measured, variant="int4", **fields):
-    n = len(measured[0].values)
-    given = {
-        "model": known.ENVIRONMENT.model,
-        "workload": "triage",
-        "variant_label": f"{variant} (nf4)" if variant == "int4" else variant,
-        "kind": "MultipleChoice",
-        "fingerprint": "f" * 64,
-        "reference": None,
-        "n_planned": n,
-        "ids": [f"e{i}" for i in range(n)],
-        "clusters": None,
-        "slices": None,
-        "outputs": [""] * n,
-        "margins": None,
-        "n_tokens": None,
-    }
-    return ExamplesRecord(variant=variant, scores=[*measured], **given | fields)
 
 
 class Saved:
@@ -46,8 +22,10 @@ class Saved:
 
     def add(self, reference, variant, *, name="int4", **fields):
         """Add reference and variant, by their rows, on one workload."""
-        first = to_line(record(*reference, variant="fp16", **fields))
-        second = to_line(record(*variant, variant=name, **fields | {"reference": key_of(first)}))
+        first = to_line(measured_record(*reference, variant="fp16", **fields))
+        second = to_line(
+            measured_record(*variant, variant=name, **fields | {"reference": key_of(first)})
+        )
         self.lines += [first, second]
         return self
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import known_records as known
 import numpy as np
 import pytest
-from saved_runs import rows
+from example_records import rows
 
 from pytest_quantcheck.core.grammar import parse_limit
 

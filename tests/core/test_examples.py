@@ -6,41 +6,10 @@ import json
 import math
 
 import pytest
+from example_records import measured_record, rows
 
-from pytest_quantcheck.core.examples import (
-    ExamplesRecord,
-    ScoresRecord,
-    key_of,
-    pack,
-    to_line,
-    unpack,
-)
+from pytest_quantcheck.core.examples import key_of, pack, to_line, unpack
 from pytest_quantcheck.errors import UsageError
-
-
-def scores(values, metric="accuracy", **fields):
-    given = {"weights": None, "ids": None, "clusters": None, "bounds": None} | fields
-    return ScoresRecord(metric=metric, values=values, **given)
-
-
-def record(*measured, variant="int4", **fields):
-    n = len(measured[0].values) if measured else 0
-    given = {
-        "model": "models/helpdesk",
-        "workload": "triage",
-        "variant_label": variant,
-        "kind": "MultipleChoice",
-        "fingerprint": "f" * 64,
-        "reference": None,
-        "n_planned": n,
-        "ids": [f"e{i}" for i in range(n)],
-        "clusters": None,
-        "slices": None,
-        "outputs": [" yes"] * n,
-        "margins": None,
-        "n_tokens": None,
-    }
-    return ExamplesRecord(variant=variant, scores=[*measured], **given | fields)
 
 
 def saved(*records):
@@ -49,9 +18,9 @@ def saved(*records):
 
 
 def test_records_come_back_as_they_were():
-    odd = record(
-        scores([0.1 + 0.2, math.inf], "perplexity", weights=[3.0, 4.0]),
-        scores([1.0, 0.0], bounds=[0.0, 1.0]),
+    odd = measured_record(
+        rows("perplexity", [0.1 + 0.2, math.inf], weights=[3.0, 4.0]),
+        rows("accuracy", [1.0, 0.0], bounds=[0.0, 1.0]),
         reference="a" * 16,
         clusters=[0, 0],
         slices=[None, "billing"],
@@ -59,7 +28,7 @@ def test_records_come_back_as_they_were():
         margins=[None, -0.5],
         n_tokens=[3, None],
     )
-    data, sha256 = saved(odd, record(scores([1.0])))
+    data, sha256 = saved(odd, measured_record(rows("accuracy", [1.0])))
 
     found = unpack(data, sha256=sha256, place="run")
 
@@ -68,14 +37,16 @@ def test_records_come_back_as_they_were():
 
 
 def test_equal_lines_in_any_order_make_equal_files():
-    lines = [to_line(record(scores([float(i)]), variant=f"v{i}")) for i in range(5)]
+    lines = [
+        to_line(measured_record(rows("accuracy", [float(i)]), variant=f"v{i}")) for i in range(5)
+    ]
 
     assert pack(lines) == pack([*reversed(lines), lines[2]])
     assert pack(lines) != pack(lines[1:])
 
 
 def test_the_file_is_lines_of_strict_json():
-    data, _ = saved(record(scores([-math.inf, math.nan])))
+    data, _ = saved(measured_record(rows("accuracy", [-math.inf, math.nan])))
 
     header, line = gzip.decompress(data).decode("ascii").splitlines()
 
@@ -87,8 +58,8 @@ def test_the_file_is_lines_of_strict_json():
 
 
 def test_rows_have_ids_clusters_and_weights():
-    parts = scores([1.0, 2.0, 3.0], "perplexity", ids=["e0#1", "e0#2", "e1#1"], weights=[5.0] * 3)
-    both = record(scores([1.0, 0.0]), parts, clusters=[4, 4])
+    parts = rows("perplexity", [1.0, 2.0, 3.0], ids=["e0#1", "e0#2", "e1#1"], weights=[5.0] * 3)
+    both = measured_record(rows("accuracy", [1.0, 0.0]), parts, clusters=[4, 4])
 
     whole, split = both.rows_of("accuracy"), both.rows_of("perplexity")
 
@@ -98,7 +69,7 @@ def test_rows_have_ids_clusters_and_weights():
 
 
 def test_a_changed_file_is_refused():
-    data, sha256 = saved(record(scores([1.0])))
+    data, sha256 = saved(measured_record(rows("accuracy", [1.0])))
 
     with pytest.raises(UsageError, match=r"run\.gz: its sha256 is .*belongs to another run"):
         unpack(data[:-1], sha256=sha256, place="run.gz")
@@ -115,7 +86,7 @@ def test_what_is_no_such_file_is_refused(data):
 
 
 def test_a_truncated_file_is_refused():
-    data = saved(record(scores([1.0])))[0][:-4]
+    data = saved(measured_record(rows("accuracy", [1.0])))[0][:-4]
 
     with pytest.raises(UsageError, match="expected lines of JSON, compressed by gzip"):
         unpack(data, sha256=hashlib.sha256(data).hexdigest(), place="run.gz")

@@ -81,8 +81,9 @@ invoice = large("invoice")
 class Project:
     """A user's repository in small."""
 
-    def __init__(self, pytester: pytest.Pytester) -> None:
+    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pytester = pytester
+        self._monkeypatch = monkeypatch
         (pytester.path / "model").mkdir()
         self.settings()
         pytester.makeconftest(CONFTEST)
@@ -98,11 +99,19 @@ class Project:
         self.pytester.makepyfile(**{name: WORKLOADS + source})
 
     def run(self, *args: str) -> pytest.RunResult:
-        """Run pytest: in a process of its own where xdist is asked for."""
+        """Run pytest: in a process of its own where xdist is asked for.
+
+        Plugins that no one asked for would double the time of that process and its workers.
+        """
         plain = ("-p", "no:randomly", "--import-mode=prepend", *args)
-        if any(arg.startswith(("-n", "--numprocesses")) for arg in args):
-            return self.pytester.runpytest_subprocess(*plain)
-        return self.pytester.runpytest_inprocess(*plain)
+        if not any(arg.startswith(("-n", "--numprocesses")) for arg in args):
+            return self.pytester.runpytest_inprocess(*plain)
+        asked = ["xdist", "quantcheck"]
+        asked += ["rerunfailures"] if any(arg.startswith("--reruns") for arg in args) else []
+        with self._monkeypatch.context() as patched:
+            patched.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+            plugins = (part for name in asked for part in ("-p", name))
+            return self.pytester.runpytest_subprocess(*plugins, *plain)
 
     def record(self) -> dict[str, Any]:
         """Return what `--quant-json=run.json` wrote."""
@@ -122,7 +131,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)
-    return Project(pytester)
+    return Project(pytester, monkeypatch)
 
 
 @pytest.fixture(params=[(), ("-n2",)], ids=["plain", "xdist"])

@@ -11,7 +11,7 @@ from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.stats.sequential.boundaries import boundary
 from pytest_quantcheck.stats.sequential.population import LOOK_SHARE
 from pytest_quantcheck.stats.sequential.schedule import RIGHT_OR_WRONG, batch_ends
-from pytest_quantcheck.stats.sequential.wealth import growth_of_fail, growth_of_pass, log_mixture
+from pytest_quantcheck.stats.sequential.wealth import growth_of_bet, log_mixture
 from pytest_quantcheck.stats.tango import score_z
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ class _Bets:
     def __init__(self, limit: float, levels: Levels) -> None:
         excesses = np.array([1.0, -1.0, 0.0]) - limit
         share = 1 - LOOK_SHARE
-        self._passing = growth_of_pass(excesses, highest=1 - limit)
-        self._failing = growth_of_fail(excesses, lowest=-1 - limit)
+        self._passing = growth_of_bet(excesses, farthest=1 - limit)
+        self._failing = growth_of_bet(excesses, farthest=-1 - limit)
         self._bars = -math.log(share * levels.alpha_pass), -math.log(share * levels.alpha_fail)
 
     def decide(self, counts: NDArray[np.int64]) -> NDArray[np.bool_]:

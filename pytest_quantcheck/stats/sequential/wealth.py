@@ -12,30 +12,18 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-def growth_of_pass(excesses: ArrayLike, *, highest: float) -> NDArray[np.float64]:
-    """Return (4, ...) by how much each bet on "the limit is kept" grows, as a logarithm.
+def growth_of_bet(excesses: ArrayLike, *, farthest: float) -> NDArray[np.float64]:
+    """Return (4, ...) by how much each bet on one side of a limit grows, as a logarithm.
 
     Parameters
     ----------
     excesses : array_like
-        By how much observations exceed the limit, at most `highest`.
-    highest : float
-        Above 0.
+        By how much observations exceed the limit.
+    farthest : float
+        The farthest they can lie on the side that is bet against: above 0 for a bet that the
+        limit is kept, below 0 for one that it is exceeded.
     """
-    return growth_of_stakes(-np.asarray(excesses, dtype=np.float64) / highest)
-
-
-def growth_of_fail(excesses: ArrayLike, *, lowest: float) -> NDArray[np.float64]:
-    """Return (4, ...) by how much each bet on "the limit is exceeded" grows, as a logarithm.
-
-    Parameters
-    ----------
-    excesses : array_like
-        By how much observations exceed the limit, at least `lowest`.
-    lowest : float
-        Below 0.
-    """
-    return growth_of_stakes(-np.asarray(excesses, dtype=np.float64) / lowest)
+    return growth_of_stakes(-np.asarray(excesses, dtype=np.float64) / farthest)
 
 
 def growth_of_stakes(stakes: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -72,8 +60,8 @@ class Wealth:
 
     def bet(self, excesses: NDArray[np.float64]) -> None:
         """Add (g,) observations, as they exceed the limit."""
-        self._pass += growth_of_pass(excesses, highest=self._highest).sum(axis=1)
-        self._fail += growth_of_fail(excesses, lowest=self._lowest).sum(axis=1)
+        self._pass += growth_of_bet(excesses, farthest=self._highest).sum(axis=1)
+        self._fail += growth_of_bet(excesses, farthest=self._lowest).sum(axis=1)
 
     @property
     def log_e_pass(self) -> float:

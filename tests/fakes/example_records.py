@@ -1,0 +1,30 @@
+"""Per-example records, as a run would make them."""
+
+from __future__ import annotations
+
+from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord
+
+
+def rows(metric, values, **fields):
+    given = {"weights": None, "ids": None, "clusters": None, "bounds": None} | fields
+    return ScoresRecord(metric=metric, values=[*map(float, values)], **given)
+
+
+def measured_record(*measured, variant="int4", **fields):
+    n = len(measured[0].values) if measured else 0
+    given = {
+        "model": "models/helpdesk",
+        "workload": "triage",
+        "variant_label": f"{variant} (nf4)" if variant == "int4" else variant,
+        "kind": "MultipleChoice",
+        "fingerprint": "f" * 64,
+        "reference": None,
+        "n_planned": n,
+        "ids": [f"e{i}" for i in range(n)],
+        "clusters": None,
+        "slices": None,
+        "outputs": [" yes"] * n,
+        "margins": None,
+        "n_tokens": None,
+    }
+    return ExamplesRecord(variant=variant, scores=[*measured], **given | fields)
