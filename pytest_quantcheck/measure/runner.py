@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_quantcheck.errors import QuantcheckError
 from pytest_quantcheck.measure.course import Portion, plan_course
 from pytest_quantcheck.measure.handle import Handle
-from pytest_quantcheck.measure.measurement import Measurement, TaskResult
 from pytest_quantcheck.measure.noise import NoiseMeter
 from pytest_quantcheck.measure.outcome import Failed, attempt
+from pytest_quantcheck.measure.part import PartMeter, PartOfCourse
 from pytest_quantcheck.measure.progressive import GrowingPair
-from pytest_quantcheck.measure.selfcheck import check_differs
-from pytest_quantcheck.measure.tasks.common import Job
-from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,26 +20,14 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.protocols import Progress, Watcher
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.course import Course
-    from pytest_quantcheck.measure.measurement import MeasuredPair
+    from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.measure.pool import Pool
-    from pytest_quantcheck.measure.protocols import Advance, Weights
+    from pytest_quantcheck.measure.protocols import Weights
     from pytest_quantcheck.workloads.base import Workload
 
     _Key: TypeAlias = tuple[Variant, str, object, int, int | None, bool]
 
 _WHOLE = Portion()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
-    """One part of a workload to measure."""
-
-    variant: Variant
-    course: Course
-    part: int
-    pack_limit: int | None
-    is_again: bool = False
-    """From the last example to the first."""
 
 
 class Runner:
@@ -80,8 +64,7 @@ class Runner:
         self._pool = pool
         self._reference = reference
         self._portion = portion
-        self._progress = progress
-        self._clock = clock
+        self._meter = PartMeter(pool, reference=reference, progress=progress, clock=clock)
         self._known: dict[_Key, Measurement | Failed] = {}
         self._courses: dict[Workload[Any], Course] = {}
         self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
@@ -239,62 +222,11 @@ class Runner:
         owner = None if workload.has_digest else workload
         key = (variant, course.fingerprint, owner, part, pack_limit, is_again)
         if key not in self._known:
-            work = _Work(
+            work = PartOfCourse(
                 variant=variant, course=course, part=part, pack_limit=pack_limit, is_again=is_again
             )
-            self._known[key] = attempt(partial(self._measure, work))
+            self._known[key] = attempt(partial(self._meter.measure, work))
         known = self._known[key]
         if isinstance(known, Failed):
             known.again()
         return known
-
-    def _measure(self, work: _Work) -> Measurement:
-        variant, course = work.variant, work.course
-        if variant.is_quantized and variant != self._reference:
-            reference = self._pool.weights(self._reference)
-            check_differs(variant, self._pool.weights(variant), reference)
-        loaded = self._pool.get(variant)
-        loaded.pack_limit = work.pack_limit
-        examples = course.examples_of(work.part)[:: -1 if work.is_again else 1]
-        job = Job(
-            loaded=loaded,
-            workload=course.workload,
-            examples=examples,
-            handle=self.handle(variant),
-            advance=self._advance(course.n_before(work.part)),
-            is_part=len(course.parts) > 1,
-        )
-        started = self._clock()
-        result = self._run(job, variant, n_planned=len(course.examples))
-        limit = loaded.pack_limit
-        if work.is_again:
-            loaded.pack_limit = None  # handles are not to be slow
-        return Measurement(
-            variant=variant,
-            workload_name=course.workload.name,
-            kind=type(course.workload).__name__,
-            fingerprint=course.fingerprint,
-            examples=examples,
-            n_planned=len(course.examples),
-            seconds=self._clock() - started,
-            compute_dtype=loaded.compute_dtype,
-            pack_limit=limit,
-            **{one.name: getattr(result, one.name) for one in fields(TaskResult)},
-        )
-
-    def _run(self, job: Job, variant: Variant, *, n_planned: int) -> TaskResult:
-        progress = self._progress
-        if progress is None:
-            return run_task(job)
-        progress.start(variant.name, job.workload.name, n_planned)
-        try:
-            return run_task(job)
-        finally:
-            progress.finish()
-
-    def _advance(self, n_before: int) -> Advance | None:
-        """Return what counts examples on from those measured before."""
-        progress = self._progress
-        if progress is None:
-            return None
-        return lambda done, tokens: progress.advance(n_before + done, tokens)
