@@ -15,7 +15,7 @@ import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.record import from_builtins, to_builtins
+from pytest_quantcheck.core.plain import from_builtins, to_builtins
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:

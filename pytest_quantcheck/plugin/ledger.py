@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.plain import from_builtins
 from pytest_quantcheck.core.record import (
     SCHEMA_VERSION,
     CheckRecord,
@@ -11,7 +12,6 @@ from pytest_quantcheck.core.record import (
     ItemRecord,
     MeasurementRecord,
     RunRecord,
-    from_builtins,
 )
 from pytest_quantcheck.plugin.holm import also_failing
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantcheck.core.record import PilotRecord, from_builtins, to_builtins
+from pytest_quantcheck.core.plain import from_builtins, to_builtins
+from pytest_quantcheck.core.record import PilotRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_quantcheck.core.record import to_builtins
+from pytest_quantcheck.core.plain import to_builtins
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import collect, models
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan

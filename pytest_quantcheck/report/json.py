@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from pytest_quantcheck.core.examples import strict
-from pytest_quantcheck.core.record import SCHEMA_VERSION, RunRecord, from_builtins, to_builtins
+from pytest_quantcheck.core.plain import from_builtins, to_builtins
+from pytest_quantcheck.core.record import SCHEMA_VERSION, RunRecord
 from pytest_quantcheck.errors import UsageError
 
 

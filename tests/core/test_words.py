@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pytest_quantcheck.core import record as records
+from pytest_quantcheck.core.plain import from_builtins, to_builtins
 from pytest_quantcheck.core.quantity import (
     Unit,
     format_bare,
@@ -18,7 +19,6 @@ from pytest_quantcheck.core.quantity import (
     format_limit,
     format_quantity,
 )
-from pytest_quantcheck.core.record import from_builtins, to_builtins
 from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, builtin_variant
 
 MODULES = [

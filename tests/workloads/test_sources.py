@@ -6,7 +6,7 @@ import json
 import pytest
 
 from pytest_quantcheck import Documents, MultipleChoice
-from pytest_quantcheck.core.record import to_builtins
+from pytest_quantcheck.core.plain import to_builtins
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.custom import Scored
 
