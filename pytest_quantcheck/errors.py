@@ -19,3 +19,7 @@ class MeasurementError(QuantcheckError):
 
 class UnpairedScoresError(QuantcheckError):
     """Reference and variant were not scored on the same examples."""
+
+
+class StoreError(QuantcheckError):
+    """A file of the reference store is damaged, or none of its own."""

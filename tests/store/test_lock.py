@@ -1,0 +1,104 @@
+"""One holder at a time, and none once the holder is dead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from pytest_quantcheck.store.lock import locked, locked_if_free
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from pytest_quantcheck.store.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+def holder(path, seconds):
+    """Return a process once it holds the lock."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(path), str(seconds)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "made" / "one.lock"
+
+
+def test_the_file_of_a_lock_goes_with_it(path):
+    with locked(path):
+        assert path.exists()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_a_lock_held_by_another_process_is_not_free(path):
+    process = holder(path, 60)
+    with locked_if_free(path) as is_held:
+        assert not is_held
+    assert path.exists()
+    process.kill()
+    process.communicate()
+
+
+def test_a_killed_holder_leaves_no_lock(path):
+    process = holder(path, 60)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert path.exists()
+    with locked_if_free(path) as is_held:
+        assert is_held
+    assert not path.exists()
+
+
+def test_who_waits_gets_the_lock_when_the_holder_ends(path):
+    process = holder(path, 0.2)
+    with locked(path):
+        assert process.wait(5) == 0
+    process.communicate()
+
+
+def test_many_threads_are_never_inside_together(path):
+    inside, most, rounds = [], [], 40
+
+    def work():
+        for _ in range(rounds):
+            with locked(path):
+                inside.append(1)
+                most.append(len(inside))
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 4 * rounds
+    assert max(most) == 1
+    assert not path.exists()
+
+
+def test_an_error_inside_ends_the_lock(path):
+    with pytest.raises(ZeroDivisionError), locked(path):
+        raise ZeroDivisionError
+    with locked_if_free(path) as is_held:
+        assert is_held
+
+
+def test_a_folder_that_vanishes_while_it_is_locked_is_no_error(path):
+    with locked(path):
+        path.unlink()
+        path.parent.rmdir()
+    assert not path.parent.exists()
