@@ -108,7 +108,8 @@ def read_data(path: Path) -> Plain:
     """
     with path.open("rb") as file, _named_errors(path):
         head = file.read(_HEAD.size)
-        return _manifest(head + file.read(_length_of(head)))["data"]
+        data: Plain = _manifest(head + file.read(_length_of(head)))["data"]
+        return data
 
 
 @contextmanager
@@ -165,7 +166,7 @@ def _little_endian(name: str, array: Array) -> Array:
 
 
 def _bytes_of(array: Array) -> memoryview[int]:
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data
 
 
 def _aligned(size: int) -> int:

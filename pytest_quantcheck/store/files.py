@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from pytest_quantcheck.core.fingerprint import Plain
+
 _NAME = "digests"
 _THREADS = 4
 _SETTLED_NS = 2 * 10**9
@@ -70,7 +72,8 @@ class FileDigests:
         with suppress(OSError), locked_if_free(lock) as is_held:  # if not, files are read again
             if is_held:
                 with partial.open("wb") as file:
-                    codec.write(file, codec.Content(data={**self._known}))
+                    known: dict[str, Plain] = {name: [*one] for name, one in self._known.items()}
+                    codec.write(file, codec.Content(data=known))
                 partial.replace(self._file)
 
 
