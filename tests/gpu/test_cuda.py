@@ -15,6 +15,7 @@ import torch
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.engine.causal import CausalModel
+from pytest_quantcheck.measure.engine.llm_int8 import packed, segments_on, separate_sequences
 from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -207,3 +208,26 @@ def test_int8_scores_do_not_depend_on_the_batch(checkpoint, pool):
 
     worst = max(np.abs(a - b).max() for a, b in zip(together, alone, strict=True))
     assert worst < 0.02
+
+
+def test_int8_rows_of_a_packed_tree_are_those_of_each_path_alone():
+    from bitsandbytes.nn import Int8Params, Linear8bitLt
+
+    rng = torch.Generator().manual_seed(0)
+    layer = Linear8bitLt(512, 256, bias=False, has_fp16_weights=False, threshold=6.0)
+    weight = torch.randn(256, 512, generator=rng).half()
+    layer.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False)
+    layer = layer.cuda().eval()
+    rows = torch.randn(300, 512, generator=rng).clamp(-4, 4).half().cuda()
+    rows[5, 3] = rows[150, 70] = rows[250, 200] = 20.0
+    of = np.repeat([0, 1, 2], 100)
+    paths = {0: [0], 1: [0, 1], 2: [0, 2]}
+    alone = {one: layer(rows[np.isin(of, path)][None])[0] for one, path in paths.items()}
+
+    separate_sequences(layer)
+    with torch.inference_mode(), packed(segments_on("cuda", of, (-1, 0, 0))):
+        found = layer(rows[None])[0]
+
+    for one, expected in alone.items():
+        worst = (found[of == one] - expected[-100:]).abs().max()
+        assert worst < 0.1  # of outputs of about 23: fp16 keeps three digits
