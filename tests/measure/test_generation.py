@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -74,7 +75,7 @@ def test_outputs_end_before_the_first_end_token(load):
     free = tokens_of(loaded.generate(prompts(), GREEDY))
     end = free[0][3]
     early = under(loaded, None)
-    early._generator._ends = (end, 2)
+    early._generator.ending = replace(early._generator.ending, tokens=(end, 2))
     for before, after in zip(free, early.generate(prompts(), GREEDY), strict=True):
         assert after.tokens == (before[: before.index(end)] if end in before else before)
         assert after.is_truncated == (end not in before and len(before) == NEW_TOKENS)
@@ -104,7 +105,7 @@ def test_the_checkpoints_own_settings_have_no_effect(load):
 
 def test_models_without_an_end_token_generate_to_the_last(load):
     endless = under(load("llama", "fp16"), None)
-    endless._generator._ends = ()
+    endless._generator.ending = replace(endless._generator.ending, tokens=())
     assert {len(one.tokens) for one in endless.generate(prompts(), short(5))} == {5}
 
 
@@ -114,13 +115,13 @@ def test_end_tokens_are_the_generation_configs_else_the_tokenizers(load, ends, e
     own = loaded.model.generation_config.eos_token_id
     loaded.model.generation_config.eos_token_id = ends
     try:
-        assert under(loaded, None)._generator._ends == expected
+        assert under(loaded, None)._generator.ending.tokens == expected
     finally:
         loaded.model.generation_config.eos_token_id = own
 
 
 def test_logits_that_are_not_finite_name_the_prompt(load, monkeypatch):
-    loaded = load("llama", "fp16")
+    loaded = load("mamba", "fp16")
     real = loaded.model.generate
 
     def broken(*, logits_processor, **options):
@@ -150,7 +151,7 @@ def scarce(loaded, monkeypatch, most):
 
 
 def test_out_of_memory_starts_again_in_smaller_packs(load, monkeypatch):
-    loaded = load("llama", "fp16")
+    loaded = load("mamba", "fp16")
     asked = [[5, 6 + i] for i in range(12)]
     expected = loaded.generate(asked, short(3))
     sizes = scarce(loaded, monkeypatch, 4)
@@ -161,7 +162,7 @@ def test_out_of_memory_starts_again_in_smaller_packs(load, monkeypatch):
 
 
 def test_one_prompt_that_does_not_fit_is_an_error(load, monkeypatch):
-    loaded = load("llama", "fp16")
+    loaded = load("mamba", "fp16")
     scarce(loaded, monkeypatch, 0)
     with pytest.raises(MeasurementError, match="a prompt of 2 tokens with 3 new ones"):
         under(loaded, None).generate([[5, 6], [7, 8], [9, 9]], short(3))

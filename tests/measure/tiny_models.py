@@ -71,8 +71,10 @@ def _common(**extra: object) -> dict[str, object]:
 def make_config(kind: str) -> transformers.PreTrainedConfig:
     """Return the configuration of one architecture."""
     match kind:
-        case "llama" | "llama_outliers":
-            return transformers.LlamaConfig(**_common())
+        case "llama" | "llama_outliers" | "mistral":
+            is_sliding = kind == "mistral"
+            create = transformers.MistralConfig if is_sliding else transformers.LlamaConfig
+            return create(**_common(**{"sliding_window": 24} if is_sliding else {}))
         case "gpt2":
             return transformers.GPT2Config(
                 vocab_size=VOCABULARY, n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT,

@@ -16,6 +16,7 @@ from pytest_quantcheck.measure.engine.loaded import (
     library_errors,
     opened,
 )
+from pytest_quantcheck.measure.engine.outputs import Ending
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
 from pytest_quantcheck.measure.engine.scoring import Scorer
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from pytest_quantcheck.workloads.decoding import Decoding
 
 _PartT = TypeVar("_PartT")
+_CPU_CACHE_BYTES = 2**29
+_CUDA_CACHE_BYTES = 2**32
+"""Keys and values of the sequences that are continued together."""
 
 
 class CausalModel(LoadedTransformer):
@@ -59,9 +63,11 @@ class CausalModel(LoadedTransformer):
         self._generator: Generator | None = Generator(
             loaded.model,
             loaded.device,
-            decode=self.encoder.decode,
-            ends=_end_tokens(loaded.model, loaded.tokenizer),
+            ending=Ending(
+                decode=self.encoder.decode, tokens=_end_tokens(loaded.model, loaded.tokenizer)
+            ),
             batch_tokens=self.limits.batch_tokens,
+            cache_bytes=_CUDA_CACHE_BYTES if self._is_on_cuda else _CPU_CACHE_BYTES,
         )
 
     def encode(self, text: str, *, special: bool) -> list[int]:

@@ -1,46 +1,31 @@
-"""Continuations: the model's own generate, without anything its checkpoint brings."""
+"""Continuations: the model's own next tokens, without anything its checkpoint brings."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
-import torch
-from transformers import GenerationConfig
-
-from pytest_quantcheck.core.quantity import format_count
-from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine.plan import PackTooLargeError
-from pytest_quantcheck.measure.engine.sampling import Sampler
-from pytest_quantcheck.measure.engine.stopping import StopStrings, first_stop
-from pytest_quantcheck.measure.protocols import Continuation
+from pytest_quantcheck.measure.engine.continuous import Machine, continued
+from pytest_quantcheck.measure.engine.equal_lengths import EqualLengths
+from pytest_quantcheck.measure.engine.outputs import Asked
+from pytest_quantcheck.measure.engine.row_probe import checked_layout
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from transformers import PreTrainedModel
 
-    from pytest_quantcheck.measure.protocols import Advance
+    from pytest_quantcheck.measure.engine.outputs import Answered, Ending
+    from pytest_quantcheck.measure.engine.rows import Layout
+    from pytest_quantcheck.measure.protocols import Advance, Continuation
     from pytest_quantcheck.workloads.decoding import Decoding
 
 _MOST = 64
-"""Prompts of one batch."""
-
-
-@dataclass(slots=True)
-class _FiniteGuard:
-    """A logits processor that changes nothing and remembers which rows were not finite."""
-
-    broken: torch.Tensor | None = field(default=None)
-    """(b,) bool."""
-
-    def __call__(self, _tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
-        """Look at the logits (b, v) of one step."""
-        found = ~logits.amax(dim=-1).isfinite()
-        self.broken = found if self.broken is None else self.broken | found
-        return logits
+"""Sequences at once."""
+_CONTINUOUS = "rows of a shared cache"
+_EQUAL_LENGTHS = "batches of prompts of equal length"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +38,6 @@ class Continuations:
     """Index of the first prompt whose logits were NaN or infinite."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """One sequence to continue."""
-
-    prompt: tuple[int, ...]
-    stream: int
-
-
 class Generator:
     """Continues prompts on one model.
 
@@ -70,12 +47,12 @@ class Generator:
         A causal language model in evaluation mode.
     device : str
         Where its inputs go.
-    decode : callable
-        Returns the text of tokens.
-    ends : tuple of int
-        Tokens that end a sequence.
+    ending : Ending
+        What ends an output.
     batch_tokens : int
-        Most tokens of one batch, prompts and continuations together.
+        Most tokens of one pass.
+    cache_bytes : int
+        Most bytes of the keys and values that are kept at once.
     """
 
     def __init__(
@@ -83,15 +60,20 @@ class Generator:
         model: PreTrainedModel,
         device: str,
         *,
-        decode: Callable[[Sequence[int]], str],
-        ends: tuple[int, ...],
+        ending: Ending,
         batch_tokens: int,
+        cache_bytes: int,
     ) -> None:
         self._model = model
         self._device = device
-        self._decode = decode
-        self._ends = ends
+        self.ending = ending
         self._batch_tokens = batch_tokens
+        self._cache_bytes = cache_bytes
+
+    @property
+    def plan(self) -> str:
+        """How sequences are batched."""
+        return _EQUAL_LENGTHS if self._layout is None else _CONTINUOUS
 
     def generate(
         self,
@@ -113,29 +95,29 @@ class Generator:
         streams : sequence of int
             For each prompt, which random numbers it is sampled with.
         advance : callable, optional
-            Told of every batch.
+            Told whenever outputs have ended.
         sequences : int, optional
-            Most sequences of a batch.
+            Most sequences at once.
 
         Raises
         ------
         PackTooLargeError
-            A batch of several prompts does not fit into the memory of the device.
+            Several sequences do not fit into the memory of the device together.
         MeasurementError
             A single prompt does not fit.
         """
-        owners: dict[_Asked, list[int]] = defaultdict(list)
+        owners: dict[Asked, list[int]] = defaultdict(list)
         for index, prompt in enumerate(prompts):
             stream = streams[index] if streams else 0
-            owners[_Asked(prompt=tuple(prompt), stream=stream)].append(index)
+            owners[Asked(prompt=tuple(prompt), stream=stream)].append(index)
         results: dict[int, Continuation] = {}
         broken: list[int] = []
         tokens = 0
-        for batch in self._batches(list(owners), decoding, min(sequences or _MOST, _MOST)):
-            for asked, (new, finite) in zip(batch, self._run(batch, decoding), strict=True):
-                results.update(dict.fromkeys(owners[asked], new))
-                broken.extend([] if finite else owners[asked])
-                tokens += len(asked.prompt) + len(new.tokens)
+        for answers in self._answers(list(owners), decoding, min(sequences or _MOST, _MOST)):
+            for one in answers:
+                results.update(dict.fromkeys(owners[one.asked], one.found))
+                broken.extend([] if one.is_finite else owners[one.asked])
+                tokens += len(one.asked.prompt) + len(one.found.tokens)
             if advance:
                 advance(len(results), tokens)
         return Continuations(
@@ -143,94 +125,24 @@ class Generator:
             broken=min(broken, default=None),
         )
 
-    def _batches(
-        self, asked: list[_Asked], decoding: Decoding, most: int
-    ) -> Iterator[list[_Asked]]:
-        """Yield prompts of equal length, so that none needs padding or a mask."""
-        groups: dict[int, list[_Asked]] = defaultdict(list)
-        for one in asked:
-            groups[len(one.prompt)].append(one)
-        for length in sorted(groups, reverse=True):
-            fitting = max(1, self._batch_tokens // (length + decoding.max_new_tokens))
-            size = min(fitting, most)
-            members = sorted(groups[length], key=lambda one: (one.prompt, one.stream))
-            for start in range(0, len(members), size):
-                yield members[start : start + size]
+    @cached_property
+    def _layout(self) -> Layout | None:
+        return checked_layout(self._model, self._device)
 
-    def _run(self, batch: list[_Asked], decoding: Decoding) -> list[tuple[Continuation, bool]]:
-        """Return (continuation, whether its logits were finite) for each prompt."""
-        found = self._attempt(batch, decoding)
-        if found is not None:
-            return found
-        if len(batch) > 1:
-            raise PackTooLargeError(len(batch))
-        raise MeasurementError(
-            f"out of memory on {self._device}: a prompt of {format_count(len(batch[0].prompt))} "
-            f"tokens with {format_count(decoding.max_new_tokens)} new ones does not fit beside "
-            "the weights; shorten the prompts, lower max_new_tokens, or free memory on the device"
+    def _answers(
+        self, asked: list[Asked], decoding: Decoding, most: int
+    ) -> Iterator[list[Answered]]:
+        if self._layout is None:
+            way = EqualLengths(
+                self._model, self._device, ending=self.ending, batch_tokens=self._batch_tokens
+            )
+            return way.run(asked, decoding, most)
+        machine = Machine(
+            model=self._model,
+            layout=self._layout,
+            device=self._device,
+            ending=self.ending,
+            batch_tokens=self._batch_tokens,
+            cached_tokens=max(1, self._cache_bytes // self._layout.token_bytes),
         )
-
-    def _attempt(
-        self, batch: list[_Asked], decoding: Decoding
-    ) -> list[tuple[Continuation, bool]] | None:
-        """Return what `_run` does, or None if memory ran out."""
-        guard = _FiniteGuard()
-        stopping = StopStrings(
-            decoding.stop,
-            decode=self._decode,
-            prompt_tokens=len(batch[0].prompt),
-            ends=self._ends,
-        )
-        try:
-            inputs = torch.tensor([one.prompt for one in batch], device=self._device)
-            processors: list[object] = [guard]
-            if decoding.temperature is not None:
-                streams = [one.stream for one in batch]
-                processors.append(Sampler(decoding, streams, self._device))
-            with self._settings(decoding.max_new_tokens) as config:
-                outputs = self._model.generate(  # type: ignore[operator]  # a mixin's method
-                    input_ids=inputs,
-                    attention_mask=torch.ones_like(inputs),
-                    generation_config=config,
-                    logits_processor=processors,
-                    stopping_criteria=[stopping] if decoding.stop else [],
-                )
-            rows = outputs[:, inputs.shape[1] :].tolist()
-            broken = [False] * len(batch) if guard.broken is None else guard.broken.tolist()
-        except torch.OutOfMemoryError:
-            return None
-        return [
-            (self._continuation(row, stopping.lengths.get(index), decoding), not bad)
-            for index, (row, bad) in enumerate(zip(rows, broken, strict=True))
-        ]
-
-    @contextmanager
-    def _settings(self, max_new_tokens: int) -> Iterator[GenerationConfig]:
-        """Replace the model's own settings: what a call leaves open is taken from there."""
-        config = GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=list(self._ends) or None,
-            pad_token_id=self._ends[0] if self._ends else 0,
-        )
-        own = self._model.generation_config
-        self._model.generation_config = config
-        try:
-            yield config
-        finally:
-            self._model.generation_config = own
-
-    def _continuation(
-        self, row: list[int], stopped: int | None, decoding: Decoding
-    ) -> Continuation:
-        """Return what stands in a row up to where it ended; `stopped` is the length at a stop."""
-        whole = row if stopped is None else row[:stopped]
-        end = next((i for i, token in enumerate(whole) if token in self._ends), None)
-        tokens = tuple(whole[:end])
-        text = self._decode(tokens)
-        return Continuation(
-            tokens=tokens,
-            text=text[: first_stop(text, decoding.stop)],
-            is_truncated=end is None and stopped is None,
-        )
+        return continued(machine, asked, decoding, most)

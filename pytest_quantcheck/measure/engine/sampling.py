@@ -24,14 +24,12 @@ _BITS = 52
 
 
 class Sampler:
-    """A logits processor after which the largest logit is a sample.
+    """Adds noise after which the largest logit is a sample.
 
     Parameters
     ----------
     decoding : Decoding
         Temperature, top-k and top-p, applied in this order, as in transformers.
-    streams : sequence of int
-        For each row, which random numbers it takes.
 
     Notes
     -----
@@ -41,22 +39,54 @@ class Sampler:
     must (Daliri, Musco and Suresh, 2024, arXiv:2408.07978).
     """
 
-    def __init__(self, decoding: Decoding, streams: Sequence[int], device: str) -> None:
+    def __init__(self, decoding: Decoding) -> None:
         self._warp = LogitsProcessorList([TemperatureLogitsWarper(decoding.temperature or 1.0)])
         if decoding.top_k is not None:
             self._warp.append(TopKLogitsWarper(decoding.top_k))
         if decoding.top_p is not None:
             self._warp.append(TopPLogitsWarper(decoding.top_p))
-        self._streams = torch.tensor([_signed(one) for one in streams], device=device)[:, None]
+
+    def noisy(
+        self, logits: torch.Tensor, streams: Sequence[int], steps: Sequence[int]
+    ) -> torch.Tensor:
+        """Return logits with their noise.
+
+        Parameters
+        ----------
+        logits : (b, v) float32
+            Of the next token of each row.
+        streams, steps : sequence of int
+            For each row, which random numbers it takes, and how many tokens it has.
+        """
+        device, vocabulary = logits.device, logits.shape[1]
+        warped: torch.Tensor = self._warp(logits.long(), logits)  # type: ignore[arg-type]  # no token is looked at
+        seeds = torch.tensor([_signed(one) for one in streams], device=device)[:, None]
+        taken = torch.tensor(steps, device=device)[:, None] * vocabulary
+        counters = torch.arange(vocabulary, device=device) + taken
+        return warped.double() - (-uniforms(seeds, counters).log()).log()
+
+
+class SamplingProcessor:
+    """A logits processor of transformers' own loop, after which the largest logit is a sample.
+
+    Parameters
+    ----------
+    decoding : Decoding
+        How outputs are sampled.
+    streams : sequence of int
+        For each row, which random numbers it takes.
+    """
+
+    def __init__(self, decoding: Decoding, streams: Sequence[int]) -> None:
+        self._sampler = Sampler(decoding)
+        self._streams = streams
         self._step = 0
 
-    def __call__(self, tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+    def __call__(self, _tokens: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
         """Return the logits (b, v) of one step with their noise."""
-        warped: torch.Tensor = self._warp(tokens, logits)  # type: ignore[arg-type]  # any integers
-        counters = torch.arange(logits.shape[1], device=logits.device)
-        noise = -(-uniforms(self._streams, counters + self._step * logits.shape[1]).log()).log()
+        steps = [self._step] * len(logits)
         self._step += 1
-        return warped.double() + noise
+        return self._sampler.noisy(logits, self._streams, steps)
 
 
 def uniforms(streams: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
@@ -66,7 +96,7 @@ def uniforms(streams: torch.Tensor, counters: torch.Tensor) -> torch.Tensor:
     ----------
     streams : (b, 1) int64
         Seeds of SplitMix64 (Steele, Lea and Flood, 2014).
-    counters : (n,) int64
+    counters : (n,) or (b, n) int64
         Which number of each stream, from 0.
 
     Returns

@@ -10,6 +10,9 @@ from transformers import StoppingCriteria
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+_SPARE = 16
+"""Tokens more than a stop string can have."""
+
 
 class StopStrings(StoppingCriteria):
     """Ends a row when the text it generated contains one of some strings.
@@ -54,6 +57,22 @@ class StopStrings(StoppingCriteria):
                 self.lengths[row] = len(tokens)
         over = [row in self._over for row in range(len(input_ids))]
         return torch.tensor(over, device=input_ids.device)
+
+
+def has_stopped(
+    tokens: Sequence[int], strings: Sequence[str], decode: Callable[[Sequence[int]], str]
+) -> bool:
+    """Return whether the text of `tokens` has one of `strings`, having had none before the last.
+
+    The end is looked at first, as a long output would be decoded anew at each of its tokens: no
+    token but a special one stands for less than a byte.
+    """
+    if not strings:
+        return False
+    nearest = 2 * max(len(one.encode()) for one in strings) + _SPARE
+    if first_stop(decode(tokens[-nearest:]), strings) is None:
+        return False
+    return first_stop(decode(tokens), strings) is not None
 
 
 def first_stop(text: str, strings: Sequence[str]) -> int | None:
