@@ -30,6 +30,9 @@ class BackendSpec:
     """As a variant's `backend` names it."""
     target: str
     """`package.module:factory`; the factory takes nothing and returns the backend."""
+    version: str | None = None
+    """To be changed whenever its scores may change; scores are kept between runs only where there
+    is one."""
 
 
 class Progress(Protocol):

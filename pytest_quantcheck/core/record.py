@@ -174,6 +174,10 @@ class MeasurementRecord:
     tokens: int
     """Scored or generated; `seconds` took as long. Examples past a stop are counted in."""
     seconds: float
+    measured_at: str
+    """UTC, ISO 8601; of several parts the first."""
+    n_from_store: int
+    """Of the n examples those that an earlier run measured; `seconds` counts its time."""
     compute_dtype: str
     """What the arithmetic was done in: `float16`."""
     weight_bytes: int

@@ -101,6 +101,8 @@ class Course:
             outputs=_concatenated(parts, lambda part: part.outputs),
             prompt_digests=_concatenated(parts, lambda part: part.prompt_digests),
             is_cut=_concatenated(parts, lambda part: part.is_cut),
+            is_stored=_concatenated(parts, lambda part: part.is_stored),
+            measured_at=min(part.measured_at for part in parts),
             doubts=tuple(map(_joined_doubt, zip(*(part.doubts for part in parts), strict=True))),
             scores={
                 name: _concatenated_scores([part.scores[name] for part in parts])
@@ -161,6 +163,7 @@ def select(measured: Measurement, places: Sequence[int]) -> Measurement:
         outputs=_taken(measured.outputs, places),
         prompt_digests=_taken(measured.prompt_digests, places),
         is_cut=_taken(measured.is_cut, places),
+        is_stored=_taken(measured.is_stored, places),
         doubts=tuple(
             replace(doubt, is_found=_taken(doubt.is_found, places)) for doubt in measured.doubts
         ),

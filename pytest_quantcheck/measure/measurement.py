@@ -98,6 +98,15 @@ class Measurement(TaskResult):
     """What the arithmetic was done in: `float16`."""
     pack_limit: int | None = None
     """Most sequences that memory let the model forward together; None where it set none."""
+    measured_at: str = ""
+    """UTC, ISO 8601."""
+    is_stored: tuple[bool, ...] = ()
+    """(n,) whether an earlier run measured an example; none where nobody asked."""
+
+    @property
+    def n_stored(self) -> int:
+        """Number of examples that an earlier run measured."""
+        return sum(self.is_stored)
 
     @property
     def prompt_fingerprint(self) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.measurement import Measurement, TaskResult
-from pytest_quantcheck.measure.selfcheck import check_differs
 from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.dispatch import run_task
 
@@ -41,8 +41,8 @@ class PartMeter:
     ----------
     pool : Pool
         Where variants are loaded.
-    reference : Variant
-        What quantized variants must differ from.
+    check : callable
+        Raises where a variant is not what it claims.
     progress : Progress, optional
         Who is told how far a measurement is.
     clock : callable
@@ -53,12 +53,12 @@ class PartMeter:
         self,
         pool: Pool,
         *,
-        reference: Variant,
+        check: Callable[[Variant], None],
         progress: Progress | None,
         clock: Callable[[], float],
     ) -> None:
         self._pool = pool
-        self._reference = reference
+        self._check = check
         self._progress = progress
         self._clock = clock
 
@@ -71,9 +71,7 @@ class PartMeter:
             See `Runner.measure`.
         """
         variant, course = work.variant, work.course
-        if variant.is_quantized and variant != self._reference:
-            reference = self._pool.weights(self._reference)
-            check_differs(variant, self._pool.weights(variant), reference)
+        self._check(variant)
         loaded = self._pool.get(variant)
         loaded.pack_limit = work.pack_limit
         examples = course.examples_of(work.part)[:: -1 if work.is_again else 1]
@@ -100,6 +98,8 @@ class PartMeter:
             seconds=self._clock() - started,
             compute_dtype=loaded.compute_dtype,
             pack_limit=limit,
+            measured_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            is_stored=(False,) * len(examples),
             **{one.name: getattr(result, one.name) for one in fields(TaskResult)},
         )
 

@@ -13,12 +13,14 @@ from pytest_quantcheck.measure.noise import NoiseMeter
 from pytest_quantcheck.measure.outcome import Failed, attempt
 from pytest_quantcheck.measure.part import PartMeter, PartOfCourse
 from pytest_quantcheck.measure.progressive import GrowingPair
+from pytest_quantcheck.measure.selfcheck import check_differs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from pytest_quantcheck.core.protocols import Progress, Watcher
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.archive import Archive
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.measure.pool import Pool
@@ -41,6 +43,8 @@ class Runner:
         What the others are compared with.
     portion : Portion, optional
         How much of each workload is measured, and in what batches; all of it at once by default.
+    archive : Archive, optional
+        What the reference scored in earlier runs; None keeps nothing.
     progress : Progress, optional
         Who is told how far a measurement is.
     clock : callable, optional
@@ -58,13 +62,16 @@ class Runner:
         *,
         reference: Variant,
         portion: Portion = _WHOLE,
+        archive: Archive | None = None,
         progress: Progress | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._pool = pool
         self._reference = reference
         self._portion = portion
-        self._meter = PartMeter(pool, reference=reference, progress=progress, clock=clock)
+        self._archive = archive
+        self._reference_weights: Weights | None = None
+        self._meter = PartMeter(pool, check=self._check_differs, progress=progress, clock=clock)
         self._known: dict[_Key, Measurement | Failed] = {}
         self._courses: dict[Workload[Any], Course] = {}
         self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
@@ -189,7 +196,12 @@ class Runner:
 
     def weights(self, variant: Variant) -> Weights:
         """Return what the variant's tensors say about it."""
-        return self._pool.weights(variant)
+        if self._archive is None or variant != self._reference:
+            return self._pool.weights(variant)
+        if self._reference_weights is None:
+            read = partial(self._pool.weights, variant)
+            self._reference_weights = self._archive.weights(variant, read)
+        return self._reference_weights
 
     def handle(self, variant: Variant) -> Handle:
         """Return what a test may hold of the variant; nothing is loaded yet."""
@@ -198,6 +210,7 @@ class Runner:
     def close(self) -> None:
         """Free every variant and forget every measurement."""
         self._known.clear()
+        self._reference_weights = None
         self._pairs.clear()
         self._courses.clear()
         self._pool.close()
@@ -225,8 +238,25 @@ class Runner:
             work = PartOfCourse(
                 variant=variant, course=course, part=part, pack_limit=pack_limit, is_again=is_again
             )
-            self._known[key] = attempt(partial(self._meter.measure, work))
+            self._known[key] = attempt(partial(self._measured, work))
         known = self._known[key]
         if isinstance(known, Failed):
             known.again()
         return known
+
+    def _measured(self, work: PartOfCourse) -> Measurement:
+        """Measure a part, unless an earlier run did; the noise of the reference is always new."""
+        if self._archive is None or work.is_again or work.variant != self._reference:
+            return self._meter.measure(work)
+        return self._archive.part(work, partial(self._measured_with_weights, work))
+
+    def _measured_with_weights(self, work: PartOfCourse) -> Measurement:
+        """Measure a part of the reference, and keep what its tensors say while it is there."""
+        found = self._meter.measure(work)
+        self.weights(work.variant)
+        return found
+
+    def _check_differs(self, variant: Variant) -> None:
+        if variant.is_quantized and variant != self._reference:
+            reference = self.weights(self._reference)
+            check_differs(variant, self.weights(variant), reference)

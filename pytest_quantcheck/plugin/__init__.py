@@ -39,14 +39,17 @@ OPTIONS = {
     "sequential": "stop where every budget is decided: auto (from 2,000 examples), on, off [auto]",
     "family-size": "budgets that share alpha [auto: collected, rounded up]",
     "seed": "seed of subsets, and of the order of examples where measuring may stop early [0]",
+    "store": "folder in which the reference's scores are kept between runs [pytest's cache]",
     "vram-fraction": "share of free memory that models may take [0.85]",
 }
 """Settings with a value: `--quant-NAME` and, with underscores, the ini key `quant_NAME`."""
 
 FLAGS = {
     "noise-floor": "score the reference twice; what differs holds FAIL back [off]",
+    "no-store": "measure the reference in every run, and keep nothing [off]",
     "require-gpu": "fail where there is no GPU, instead of measuring on the CPU [off]",
     "trust-remote-code": "run code that comes with the model [off]",
+    "update-reference": "measure the reference anew, and replace what was kept of it [off]",
 }
 
 

@@ -171,6 +171,8 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         n_planned=measured.n_planned,
         tokens=measured.tokens,
         seconds=measured.seconds,
+        measured_at=measured.measured_at,
+        n_from_store=measured.n_stored,
         compute_dtype=measured.compute_dtype,
         weight_bytes=side.weight_bytes,
         is_reference=is_reference,

@@ -193,6 +193,7 @@ class Quant:
                 *family_warnings(self._laboratory.levels),
                 *warnings_of(pairs, decisions),
                 *unneeded(checks),
+                *self._laboratory.notices,
             ],
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.protocols import BackendSpec
@@ -11,11 +10,14 @@ from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
+from pytest_quantcheck.measure.engine import ENGINE_VERSION
+from pytest_quantcheck.measure.identity import installed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.plugin.progress import progress_for
+from pytest_quantcheck.plugin.storing import Shelves
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.sequential.schedule import batch_ends
 
@@ -27,23 +29,22 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.model import ModelUnderTest
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.core.verdict import Levels
+    from pytest_quantcheck.measure.archive import Archive
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.collect import ItemPlan
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
-BUILTIN_BACKENDS = (
+BUILTIN_BACKENDS = tuple(
     BackendSpec(
-        name="transformers",
-        target="pytest_quantcheck.measure.backends.transformers:TransformersBackend",
-    ),
-    BackendSpec(
-        name="checkpoint",
-        target="pytest_quantcheck.measure.backends.checkpoint:CheckpointBackend",
-    ),
-    BackendSpec(
-        name="bitsandbytes",
-        target="pytest_quantcheck.measure.backends.bitsandbytes:BitsandbytesBackend",
-    ),
+        name=name,
+        target=f"pytest_quantcheck.measure.backends.{name}:{factory}",
+        version=str(ENGINE_VERSION),
+    )
+    for name, factory in (
+        ("transformers", "TransformersBackend"),
+        ("checkpoint", "CheckpointBackend"),
+        ("bitsandbytes", "BitsandbytesBackend"),
+    )
 )
 _VERSIONS = (
     "pytest-quantcheck",
@@ -73,6 +74,7 @@ class Laboratories:
         self.progress = progress_for(config)
         self._backends = backends_of(config)
         self._residents = Residents()
+        self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
         self._made: dict[ModelUnderTest, Laboratory] = {}
 
     def of(self, model: ModelUnderTest) -> Laboratory:
@@ -99,6 +101,10 @@ class Laboratories:
             residents=self._residents,
         )
 
+    def archive(self, source: ModelSource) -> Archive | None:
+        """Return where a model's reference is kept between runs; None where it is not."""
+        return self._shelves.archive(source)
+
     def close(self) -> None:
         """Free every model."""
         for laboratory in self._made.values():
@@ -115,6 +121,7 @@ class Laboratory:
         self.device = shared.device
         self.pool = shared.pool(model)
         self.reference = self._reference(self.pool.source)
+        self._archive = shared.archive(self.pool.source)
         self.runner = Runner(
             self.pool,
             reference=self.reference,
@@ -124,6 +131,7 @@ class Laboratory:
                 batched_from=settings.sequential.smallest,
                 batch_ends=batch_ends,
             ),
+            archive=self._archive,
             progress=shared.progress,
         )
         self._is_prefetched = False
@@ -137,6 +145,11 @@ class Laboratory:
         """Error rates of each decision of this run."""
         return levels(self._session.settings.alpha, self._session.family_size)
 
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the reader of a report should know of the reference's store."""
+        return self._archive.notices if self._archive else ()
+
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`."""
         return self._session.settings.known_variants[name]
@@ -149,7 +162,7 @@ class Laboratory:
     def label(self, variant: Variant) -> str:
         """Return the variant's name with what it really is on this device."""
         is_half = variant.precision in {"fp16", "bf16"}
-        method = self.pool.weights(variant).method if variant.precision == AS_STORED else ""
+        method = self.runner.weights(variant).method if variant.precision == AS_STORED else ""
         return variant.labelled(
             method, compute="float32 compute" if is_half and self._is_cpu else ""
         )
@@ -168,14 +181,14 @@ class Laboratory:
         session = self._session
         return EnvironmentRecord(
             model=self.model.label,
-            revision=self.pool.weights(self.reference).revision,
+            revision=self.runner.weights(self.reference).revision,
             reference_label=self.label(self.reference),
             device=self.device.device,
             device_name=self.device.name,
             alpha=session.settings.alpha,
             family_size=session.family_size,
             checks_collected=session.n_collected,
-            versions=_versions(),
+            versions=installed(_VERSIONS),
         )
 
     def close(self) -> None:
@@ -208,14 +221,4 @@ def backends_of(config: pytest.Config) -> dict[str, BackendSpec]:
                     f"{spec.target}; rename one"
                 )
             found[spec.name] = spec
-    return found
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _VERSIONS:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
     return found

@@ -5,7 +5,8 @@ from __future__ import annotations
 import configparser
 import tomllib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -20,7 +21,6 @@ from pytest_quantcheck.plugin.models import folders_of, model_under_test
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from pytest_quantcheck.core.model import ModelUnderTest
     from pytest_quantcheck.core.variant import Variant
@@ -54,6 +54,11 @@ class Settings:
     noise_floor: bool
     require_gpu: bool
     trust_remote_code: bool
+    keeps_reference: bool
+    """Whether the reference's scores are kept between runs."""
+    store_folder: Path | None
+    """Where; None: in pytest's cache."""
+    updates_reference: bool
     json_path: Path | None
     known_variants: Mapping[str, Variant] = field(repr=False)
     """Built-in and declared, by name."""
@@ -102,6 +107,7 @@ def read_settings(config: pytest.Config) -> Settings:
         noise_floor=raw.flag("noise_floor"),
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
+        **_store(raw, config),
         json_path=_json_path(config.getoption("quant_json"), config.invocation_params.dir),
         known_variants=known,
     )
@@ -184,6 +190,28 @@ def _model(raw: _Raw, config: pytest.Config, *, merges_adapter: bool) -> ModelUn
         merges_adapter=merges_adapter,
         folders={key: folders_of(config, is_option=given) for key, given in is_option.items()},
     )
+
+
+def _store(raw: _Raw, config: pytest.Config) -> dict[str, Any]:
+    """Return whether, where and how the reference's scores are kept."""
+    folder, is_option = raw.string("store"), config.getoption("quant_store") is not None
+    is_off = raw.flag("no_store") and (config.getoption("quant_no_store") or not is_option)
+    if is_option and config.getoption("quant_no_store"):
+        raise UsageError(f"--quant-store={folder} and --quant-no-store: give one of them")
+    has_place = folder is not None or getattr(config, "cache", None) is not None
+    updates = raw.flag("update_reference")
+    if updates and (is_off or not has_place):
+        raise UsageError(
+            "quant_update_reference replaces what is kept of the reference, and nothing is: "
+            f"{'quant_no_store is on' if is_off else 'pytest has no cache here'}; drop it, or name "
+            "a folder with --quant-store"
+        )
+    path = None
+    if folder is not None:
+        path = folders_of(config, is_option=is_option)[0] / Path(folder).expanduser()
+        if not next(above for above in (path, *path.parents) if above.exists()).is_dir():
+            raise UsageError(f"quant_store={folder!r}: expected a folder, or a place for one")
+    return {"keeps_reference": not is_off, "store_folder": path, "updates_reference": updates}
 
 
 def _json_path(asked: str | None, folder: Path) -> Path | None:

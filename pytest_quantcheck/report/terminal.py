@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.table import Line, check_table, variant_table
-from pytest_quantcheck.report.wording import also_failing, budgets_in_words, noise
+from pytest_quantcheck.report.wording import also_failing, budgets_in_words, noise, reused
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +23,8 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     lines += [Line(text=f" {noise(found)}") for found in run.noise]
     if variants := variant_table(run, width=width):
         lines += [Line(text=""), *variants]
+    if text := reused(run.measurements):
+        lines.append(Line(text=f" {text}"))
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
     return lines
 

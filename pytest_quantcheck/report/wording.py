@@ -16,7 +16,9 @@ from pytest_quantcheck.core.quantity import (
 )
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord
+    from collections.abc import Iterable
+
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, MeasurementRecord
     from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord
 
 _STATISTIC_NAMES = {
@@ -136,6 +138,18 @@ def noise(found: NoiseRecord) -> str:
         f"{format_count(found.n)} differ where {found.reference_label} is measured again in packs "
         f"of at most {found.pack_limit}{margins}"
     )
+
+
+def reused(measurements: Iterable[MeasurementRecord]) -> str:
+    """Return how much of the reference earlier runs measured; empty where nothing."""
+    kept = [one for one in measurements if one.is_reference and one.n_from_store]
+    if not kept:
+        return ""
+    n_whole = sum(one.n_from_store == one.n for one in kept)
+    workloads = f"{len(kept)} workload{'' if len(kept) == 1 else 's'}"
+    parts = f" ({len(kept) - n_whole} in part)" if n_whole < len(kept) else ""
+    since = min(one.measured_at for one in kept)[: len("2026-11-20")]
+    return f"reference scores of {workloads} from the store{parts}, since {since}"
 
 
 def noise_floor(check: CheckRecord) -> str:

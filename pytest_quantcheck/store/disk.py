@@ -189,8 +189,9 @@ def _unwrapped(found: Content, key: Key) -> Content:
 
 
 def _environment(data: object) -> dict[str, str]:
-    found = data["key"]["environment"] if isinstance(data, dict) else {}
-    return {str(name): str(value) for name, value in found.items()}
+    key = data.get("key") if isinstance(data, dict) else None
+    found = key.get("environment") if isinstance(key, dict) else None
+    return dict(found) if isinstance(found, dict) else {}
 
 
 def _latest_first(paths: Iterator[Path] | dict[Path, int]) -> list[Path]:

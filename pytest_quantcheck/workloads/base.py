@@ -143,6 +143,14 @@ class Workload(Generic[ItemT_co]):
         """Whether the fingerprint says all; a workload without one equals itself alone."""
         return True
 
+    def claim(self, examples: Sequence[Example[ItemT_co]]) -> str | None:
+        """Return what stands for callables beside the fingerprint; None where nothing does.
+
+        Scores of a workload without a claim are not kept between runs.
+        """
+        del examples
+        return ""
+
     def examples(
         self, *, max_examples: int | None = None, seed: int = 0
     ) -> tuple[Example[ItemT_co], ...]:

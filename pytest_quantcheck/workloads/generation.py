@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from pytest_quantcheck.core.fingerprint import digest
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.base import label
 from pytest_quantcheck.workloads.decoding import DecodingOptions, checked_decoding
@@ -15,7 +16,7 @@ from pytest_quantcheck.workloads.scorers import Case
 from pytest_quantcheck.workloads.scoring import ScoringOptions, checked_scoring, refuse_unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias, Unpack
 
     from pytest_quantcheck.core.fingerprint import Plain
@@ -36,6 +37,8 @@ class GenerationOptions(PromptOptions, ScoringOptions, DecodingOptions, total=Fa
 
     run: Run | None
     """Makes an output itself: `run(handle, example) -> str`."""
+    version: str | None
+    """Stands for all callables; changed whenever one of them may give something else."""
 
 
 class Generation(Prompted[GenerationItem]):
@@ -79,6 +82,9 @@ class Generation(Prompted[GenerationItem]):
     run : callable, optional
         `run(handle, example)` returns the output itself, in as many steps as it needs; one example
         at a time, which is slow. No option of prompts or decoding goes with it.
+    version : str, optional
+        Of all callables together, to be changed whenever one of them may give something else: with
+        it, the reference's scores are kept between runs.
     chat, system, chat_template_kwargs, template, few_shot, shots, truncate
         How the prompt becomes what the model is asked: see `Prompted`. Few-shot examples show
         their first answer, whole; in plain text a space stands between prompt and answer, unless
@@ -127,6 +133,7 @@ class Generation(Prompted[GenerationItem]):
         self.decoding = checked_decoding(_part(options, DecodingOptions), f"workload {name}")
         self.output_scoring = checked_scoring(_part(options, ScoringOptions), name)
         self.run = _checked_run(options, name)
+        self.version = self._checked_version(options.get("version"))
         faults = (fault for fault in FAULTS if not (self.run and fault == "truncated"))
         self.metrics = (*self.output_scoring.metrics, *faults)
         self._given: dict[str, Given] = {}
@@ -134,7 +141,26 @@ class Generation(Prompted[GenerationItem]):
     @property
     def has_digest(self) -> bool:
         """Whether the fingerprint says all; not of callables, which may differ under one."""
-        return self.run is None and self.output_scoring.has_digest
+        return not self._callables
+
+    @property
+    def _callables(self) -> tuple[object, ...]:
+        return (*self.output_scoring.callables, *([self.run] if self.run else []))
+
+    def claim(self, examples: Sequence[Example[GenerationItem]]) -> str | None:
+        """Return what stands for callables: their version, names and what they are given."""
+        if self.has_digest:
+            return ""
+        if self.version is None:
+            return None
+        names: list[Plain] = [
+            getattr(one, "__qualname__", type(one).__qualname__) for one in self._callables
+        ]
+        given: list[Any] = [self.case(example).given for example in examples]
+        try:
+            return digest([self.version, self.name, names, given])
+        except (TypeError, ValueError):  # examples that are no plain data
+            return None
 
     def examples(
         self, *, max_examples: int | None = None, seed: int = 0
@@ -180,6 +206,18 @@ class Generation(Prompted[GenerationItem]):
         """Return what besides the examples decides the scores."""
         own = {"decoding": self.decoding.plain(), **self.output_scoring.plain()}
         return super().scoring() | own
+
+    def _checked_version(self, version: object) -> str | None:
+        if version is None or (isinstance(version, str) and version):
+            if version is not None and self.has_digest:
+                raise UsageError(
+                    f"workload {self.name}: version={version!r} stands for callables, and there "
+                    "is none; leave it out"
+                )
+            return version
+        raise UsageError(
+            f"workload {self.name}: version={version!r}: expected a string, such as '1'"
+        )
 
     def _prompt_id(self, example: Example[GenerationItem]) -> str:
         is_sampled = self.decoding.samples > 1

@@ -74,14 +74,11 @@ class Scoring:
         return any(scorer.needs_answer for scorer in self.scorers)
 
     @property
-    def has_digest(self) -> bool:
-        """Whether `plain` says all: no callable takes part."""
-        extracts = (self.extract, self.extract_answer)
-        return not (
-            any(isinstance(scorer, OwnScorer) for scorer in self.scorers)
-            or any(callable(extract) for extract in extracts)
-            or self.judge
-        )
+    def callables(self) -> tuple[object, ...]:
+        """The user's own functions, which `plain` cannot tell from others."""
+        own = [scorer.function for scorer in self.scorers if isinstance(scorer, OwnScorer)]
+        extracts = [one for one in (self.extract, self.extract_answer) if callable(one)]
+        return (*own, *extracts, *([self.judge.function] if self.judge else []))
 
     def plain(self) -> dict[str, Plain]:
         """Return what decides the scores; callables have no digest."""

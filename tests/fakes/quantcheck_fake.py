@@ -7,9 +7,10 @@ thousand; `jittery-30` is so only in packs of limited size; `late-1200` is right
 
 from __future__ import annotations
 
+import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,21 @@ from pytest_quantcheck.errors import BackendUnavailable
 from pytest_quantcheck.measure.protocols import Continuation, Weights
 
 SPECS = [BackendSpec(name="fake", target="quantcheck_fake:FakeBackend")]
+VERSIONED = [replace(spec, version="1") for spec in SPECS]
+"""The same with a version, so that scores are kept between runs."""
 LOADS: list[str] = []
 """Names of variants in the order they were loaded, for tests in one process."""
+LOG = "QUANTCHECK_FAKE_LOG"
 RIGHT, WRONG = "right", "wrong"
 FAULTS = {"say nothing": " \n", "go on": "on and on and on and on"}
 PARAMETERS = 1000
+
+
+def log(line: str) -> None:
+    """Append a line to the file that LOG names, if it names one: for tests over processes."""
+    if LOG in os.environ:
+        with Path(os.environ[LOG]).open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
 
 
 def number_in(prompt: str) -> int:
@@ -124,6 +135,7 @@ class FakeBackend:
         if variant.precision == "absent":
             raise BackendUnavailable("the package imaginary is missing: pip install imaginary")
         LOADS.append(variant.name)
+        log(f"load {variant.name}")
         model = Path(source.model).name
         # A model may be bad at every quantized precision: its folder is called `lossy-300`.
         is_bad = model.startswith("lossy-") and variant.precision != "fp16"

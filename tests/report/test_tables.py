@@ -173,3 +173,21 @@ def test_a_budget_that_failed_is_not_toothless():
 
     assert weak.is_toothless
     assert not replace(weak, outcome="fail").is_toothless
+
+
+def test_what_earlier_runs_measured_is_said_in_one_line():
+    kept = replace(MEASURED, n_from_store=1200, measured_at="2026-11-20T10:00:00+00:00")
+    part = replace(
+        kept, workload="manual", n_from_store=300, measured_at="2026-11-21T10:00:00+00:00"
+    )
+    variant = replace(kept, is_reference=False)
+
+    def said(*measurements):
+        lines = render_summary(run(measurements=[*measurements]), width=160)
+        return [line.text for line in lines if "store" in line.text]
+
+    assert said(MEASURED, variant) == []
+    assert said(kept) == [" reference scores of 1 workload from the store, since 2026-11-20"]
+    assert said(part, kept) == [
+        " reference scores of 2 workloads from the store (1 in part), since 2026-11-20"
+    ]

@@ -43,6 +43,30 @@ def revision_of(source: ModelSource) -> str | None:
     return f"sha256:{content.hexdigest()[:_SHOWN_DIGITS]}"
 
 
+def commit_of(repository: str, file: str, *, revision: str | None = None) -> str | None:
+    """Return the commit of a hub id as of now, or, without a network, as this machine knows it.
+
+    Parameters
+    ----------
+    repository : str
+        Hub id.
+    file : str
+        One that it has.
+    revision : str, optional
+        Branch, tag or commit.
+
+    Returns
+    -------
+    str or None
+        None if neither the hub nor this machine knows it.
+    """
+    try:
+        found = huggingface_hub.hf_hub_download(repository, file, revision=revision)
+    except (OSError, ValueError, hub.HfHubHTTPError):
+        return None
+    return Path(found).parent.name
+
+
 def advice(error: BaseException) -> str:
     """Return what to do about a hub's refusal; empty where it is none."""
     for link in _chain(error):
