@@ -8,6 +8,7 @@ import torch
 import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from pytest_quantcheck.measure.backends.bitsandbytes import compute_in_float32
 from pytest_quantcheck.measure.engine.causal import CausalModel
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
 from pytest_quantcheck.measure.engine.loaded import Loaded
@@ -96,6 +97,8 @@ def quantize(model: transformers.PreTrainedModel, variant: str, dtype: torch.dty
         for name, linear in list(parent.named_children()):
             if type(linear) is torch.nn.Linear and linear is not head:
                 setattr(parent, name, _quantized(linear, variant, dtype).eval())
+    if model.device.type == "cpu":
+        compute_in_float32(model)
 
 
 def _quantized(linear: torch.nn.Linear, variant: str, dtype: torch.dtype) -> torch.nn.Module:

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "benchmarks"))
-
 import scoring
 from common.peer import peer_version
 from common.requests import Work, make_work, windows

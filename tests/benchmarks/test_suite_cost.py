@@ -1,0 +1,37 @@
+"""The suite that is timed is one that users could have written."""
+
+from __future__ import annotations
+
+import ast
+import json
+import tomllib
+
+import suite_cost
+
+
+def test_the_suite_has_three_workloads_and_two_variants(tmp_path):
+    data, folder = tmp_path / "data", tmp_path / "suite"
+    data.mkdir()
+    folder.mkdir()
+    row = {"id": "a", "context": "one", "choices": [" x", " y"], "gold": 0}
+    for name in suite_cost.WORKLOADS:
+        (data / f"{name}.jsonl").write_text(f"{json.dumps(row)}\n" * 3, encoding="utf-8")
+
+    suite_cost.write_suite(folder, tmp_path / "model", data, 2)
+
+    tree = ast.parse((folder / "test_suite.py").read_text(encoding="utf-8"))
+    tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert tests == [f"test_{name}" for name in suite_cost.WORKLOADS]
+    settings = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["pytest"]["ini_options"]["quant_variants"] == ["int8", "nf4"]
+    copied = (folder / "boolq.jsonl").read_text(encoding="utf-8")
+    assert [json.loads(line) for line in copied.splitlines()] == [row, row]
+
+
+def test_the_table_says_how_many_verdicts_agree(capsys):
+    cold = {"seconds": 4.0, "verdicts": {"int8 a": "PASS", "nf4 a": "FAIL"}}
+    early = {"seconds": 1.0, "verdicts": {"int8 a": "PASS", "nf4 a": "INCONCLUSIVE"}}
+    phases = {"harness": {"seconds": 20.0}, "cold": cold, "warm early": early}
+    suite_cost.show({"phases": phases})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["| cold | 4.00 | 5.0 | 2 of 2 |", "| warm early | 1.00 | 20.0 | 1 of 2 |"]
