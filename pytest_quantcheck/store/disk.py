@@ -97,14 +97,13 @@ class Store:
         wrapped = Content(data={"key": key.plain(), "data": content.data}, arrays=content.arrays)
         partial = self._path(key.name, _PARTIAL)
         try:
-            with partial.open("wb") as file:
-                codec.write(file, wrapped)
-            partial.replace(self._path(key.name, _ENTRY))
+            with _removed_on_errors(partial):
+                with partial.open("wb") as file:
+                    codec.write(file, wrapped)
+                partial.replace(self._path(key.name, _ENTRY))
             self._prune(kept=self._path(key.name, _ENTRY))
         except OSError as error:
             self._note_failure("written", error)
-            with suppress(OSError):
-                partial.unlink(missing_ok=True)
 
     def _path(self, name: str, suffix: str) -> Path:
         return self.folder / f"{name}{suffix}"
@@ -172,6 +171,16 @@ class Slot:
         """Keep a result, in place of an earlier one."""
         if self._is_writable:
             self._store.write(self._key, content)
+
+
+@contextmanager
+def _removed_on_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _unwrapped(found: Content, key: Key) -> Content:

@@ -2,7 +2,8 @@
 
 Precision `fp16` is always right; `lossy-30` is wrong on the examples whose number is below 30 in a
 thousand; `jittery-30` is so only in packs of limited size; `late-1200` is right only from number
-1,200 on; `foreign` has another tokenizer. The number is the first one in the prompt.
+1,200 on; `slow-5` takes 5 milliseconds each; `foreign` has another tokenizer. The number is the
+first one in the prompt.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class FakeModel:
         if rule == "jittery":
             return self.pack_limit is None or number % 1000 >= int(value)
         if rule == "slow":
-            time.sleep(0.05)
+            time.sleep(int(value or 50) / 1000)
         return True
 
     def encode(self, text: str, *, special: bool) -> list[int]:
@@ -93,6 +94,7 @@ class FakeModel:
         return "".join(chr(token) for token in tokens)
 
     def score(self, requests: list, advance: object = None) -> list:  # noqa: ARG002
+        log(f"score {self.precision} {self.decode(requests[0].tokens)}")
         return [self._score(request) for request in requests]
 
     def _score(self, request: object) -> np.ndarray:

@@ -63,7 +63,8 @@ def run(project, *args):
     log = Path(os.environ["QUANTCHECK_FAKE_LOG"])
     log.write_text("", encoding="utf-8")
     result = project.run("--quant-json=run.json", *args)
-    loads = [line.removeprefix("load ") for line in log.read_text(encoding="utf-8").splitlines()]
+    lines = log.read_text(encoding="utf-8").splitlines()
+    loads = [line.removeprefix("load ") for line in lines if line.startswith("load ")]
     return result, project.record(), loads
 
 

@@ -144,3 +144,14 @@ def test_a_full_disk_leaves_nothing_half_written(store, monkeypatch):
     keep(store, KEY)
     assert entries(store) == []
     assert "(No space left on device)" in store.notices[0]
+
+
+def test_an_interrupted_write_leaves_nothing(store, monkeypatch):
+    def interrupted(file, _):
+        file.write(b"quantcheck")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pytest_quantcheck.store.codec.write", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        keep(store, KEY)
+    assert entries(store) == []
