@@ -28,7 +28,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from common.peer import LARGEST_BATCH, peer_version
+from common.peer import LARGEST_BATCH, peer_version, quiet
 
 from pytest_quantcheck.measure.device import choose_device
 
@@ -216,7 +216,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             elif phase != "harness":
                 found["phases"][phase] = suite.run(phase, *_options(phase, folder))
             elif peer_version():
-                found["phases"][phase] = harness(str(model), folder, device.device)
+                with quiet():
+                    found["phases"][phase] = harness(str(model), folder, device.device)
             if phase in found["phases"]:
                 print(f"{phase}: {json.dumps(found['phases'][phase])}", flush=True)
                 _write(found, arguments.json)

@@ -67,7 +67,7 @@ class Peer:
         softmax : torch.dtype, optional
             As `softmax_dtype`; its default is the dtype of the logits.
         """
-        with _quiet(), untouched(self._model):
+        with quiet(), untouched(self._model):
             harness = self._harness(batch_size, softmax, len(work.documents) > 0)
             if work.documents:
                 return self._documents(harness, work)
@@ -134,7 +134,7 @@ def untouched(model: Any) -> Iterator[None]:  # noqa: ANN401
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep its progress bars and warnings back: LLM.int8 logs one a matrix product."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pytest_quantcheck.measure.engine import llm_int8
 from pytest_quantcheck.measure.engine.llm_int8 import (
     Segments,
     packed,
@@ -148,6 +149,36 @@ def test_a_value_that_is_not_finite_stays_in_its_row(poison):
     assert found[others].isfinite().all()
     path = torch.cat([rows[of == one] for one in (0, 2, 3)])
     torch.testing.assert_close(found[of == 3], run(plain, path)[-4:], rtol=0, atol=1e-4)
+
+
+class Siblings(torch.nn.Module):
+    """Two layers of one parent."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = make_layers()
+        separate_sequences(self)
+
+
+def test_siblings_quantize_common_inputs_once_and_leave_them_as_they_are(monkeypatch):
+    siblings, (_, alone) = Siblings(), make_layers()
+    rows, of = make_rows()
+    segments = segments_on("cpu", of, PARENTS)
+    expected = run(alone, rows, segments)
+    counted = []
+    quantize = llm_int8._quantize
+    monkeypatch.setattr(llm_int8, "_quantize", lambda *given: counted.append(1) or quantize(*given))
+    inputs, halves = rows[None].clone(), rows[None].half()
+    with torch.inference_mode(), packed(segments):
+        assert torch.equal(siblings.first(inputs)[0], expected)
+        assert torch.equal(siblings.second(inputs)[0], expected)
+        assert len(counted) == 1
+        other = inputs.flip(1)
+        assert not torch.equal(siblings.first(other)[0], expected)
+        siblings.second(halves)
+        assert len(counted) == 3
+    assert torch.equal(inputs[0], rows)
+    assert torch.equal(halves[0], rows.half())
 
 
 def test_the_pack_ends_with_its_context_also_after_an_error():

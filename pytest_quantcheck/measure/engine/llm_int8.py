@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from types import MethodType
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,44 @@ class Segments:
     """Most ancestors that a segment has."""
 
 
-_PACK: ContextVar[Segments | None] = ContextVar("_PACK", default=None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Codes:
+    """Inputs in 8 bits, but for the outlier columns."""
+
+    codes: torch.Tensor
+    """(t, k) int8, zero in the outlier columns of the row's segment."""
+    scales: torch.Tensor
+    """(t,) float32"""
+    columns: torch.Tensor
+    """(c,) int64: those with an outlier anywhere."""
+    kept: torch.Tensor
+    """(t, c): the inputs in these columns where they are the segment's own, else zero."""
+
+
+class _Pack:
+    """A pack in a forward pass, and the codes of the inputs that a layer took last.
+
+    Query, key and value of an attention take the same inputs, as do the first two products of
+    many MLPs: they are quantized once.
+    """
+
+    def __init__(self, segments: Segments) -> None:
+        self.segments = segments
+        self._key: tuple[str, float] | None = None
+        self._inputs: weakref.ref[torch.Tensor] | None = None
+        self._codes: _Codes | None = None
+
+    def codes(self, inputs: torch.Tensor, parent: str, threshold: float) -> _Codes:
+        """Return the codes of inputs, which layers of one parent may have in common."""
+        known = self._inputs and self._inputs()
+        if self._codes is None or known is not inputs or self._key != (parent, threshold):
+            self._codes = None  # its memory is free for those that come
+            self._codes = _quantize(inputs, self.segments, threshold)
+            self._key, self._inputs = (parent, threshold), weakref.ref(inputs)
+        return self._codes
+
+
+_PACK: ContextVar[_Pack | None] = ContextVar("_PACK", default=None)
 
 
 def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segments:
@@ -65,7 +103,7 @@ def packed(segments: Segments) -> Iterator[None]:
 
     Layers whose inputs have another number of rows are not concerned.
     """
-    token = _PACK.set(segments)
+    token = _PACK.set(_Pack(segments))
     try:
         yield
     finally:
@@ -84,53 +122,66 @@ def separate_sequences(model: PreTrainedModel) -> None:
     """
     from bitsandbytes.nn.modules import Linear8bitLt
 
-    for module in model.modules():
+    for name, module in model.named_modules():
         if isinstance(module, Linear8bitLt):
-            module.__dict__["forward"] = MethodType(_forward, module)
+            module.__dict__["forward"] = partial(_forward, module, name.rpartition(".")[0])
 
 
-def _forward(layer: Any, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
+def _forward(layer: Any, parent: str, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
     """Return the layer's outputs; a single sequence goes the usual way."""
-    segments = _segments(inputs) if layer.state.threshold else None
-    if segments is None:
+    pack = _pack(inputs) if layer.state.threshold else None
+    if pack is None:
         usual: torch.Tensor = type(layer).forward(layer, inputs)
         return usual
     if layer.weight.CB is not None:
         layer.init_8bit_state()
-    rows = inputs.reshape(-1, inputs.shape[-1])  # (t, k)
-    return _multiply(layer, rows, segments).view(*inputs.shape[:-1], -1)
+    found = pack.codes(inputs, parent, layer.state.threshold)
+    return _multiply(layer, found, inputs.dtype).view(*inputs.shape[:-1], -1)
 
 
-def _segments(inputs: torch.Tensor) -> Segments | None:
+def _pack(inputs: torch.Tensor) -> _Pack | None:
     """Return which rows belong together; None where all do."""
     pack = _PACK.get()
-    if pack is not None and inputs.shape[:-1].numel() == len(pack.rows):
-        return pack if len(pack.parents) > 1 else None
+    if pack is not None and inputs.shape[:-1].numel() == len(pack.segments.rows):
+        return pack if len(pack.segments.parents) > 1 else None
     if inputs.ndim != _BATCH_DIMENSIONS or len(inputs) == 1:
         return None
     numbers = torch.arange(len(inputs), device=inputs.device)
     rows = numbers[:, None].expand(inputs.shape[:2]).reshape(-1)
-    return Segments(rows=rows, parents=numbers, depth=0)
+    return _Pack(Segments(rows=rows, parents=numbers, depth=0))
 
 
-def _multiply(layer: Any, rows: torch.Tensor, segments: Segments) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
+def _multiply(layer: Any, found: _Codes, dtype: torch.dtype) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
     """Return (t, n): outlier columns of each segment in 16 bits, the rest in 8, and the bias."""
-    threshold = layer.state.threshold
+    bias = layer.bias if layer.bias is None else layer.bias.to(dtype)
+    product: torch.Tensor = torch.ops.bitsandbytes.int8_scaled_mm.default(
+        found.codes, layer.state.CB, found.scales, layer.state.SCB, bias=bias, dtype=dtype
+    )
+    if not len(found.columns):
+        return product
+    return product.addmm_(found.kept, _weight(layer, found.columns, dtype))
+
+
+def _quantize(inputs: torch.Tensor, segments: Segments, threshold: float) -> _Codes:
+    """Return the codes of inputs, which are left as they are."""
+    rows = inputs.reshape(-1, inputs.shape[-1])  # (t, k)
     halves = rows.to(torch.float16).contiguous()
     low, high = halves.aminmax(dim=0)
     # The one wait for the device. A column with a NaN is looked at more closely below.
     columns = ((low > -threshold) & (high < threshold)).logical_not().nonzero()[:, 0]  # (c,)
-    if not len(columns):
-        return _in_8_bits(layer, *_quantized(halves), rows.dtype)
     picked = halves[:, columns]
     outliers = picked.abs() >= threshold
     own = _own_columns(outliers, segments)[segments.rows]  # (t, c)
-    codes, scales = _quantized(halves.index_copy(1, columns, picked.masked_fill(outliers, 0)))
-    codes.index_copy_(1, columns, codes[:, columns].masked_fill(own, 0))
-    kept = rows[:, columns].masked_fill(~own, 0)
-    return _in_8_bits(layer, codes, scales, rows.dtype).addmm(
-        kept, _weight(layer, columns, rows.dtype)
-    )
+    if torch.is_grad_enabled():
+        halves = halves.clone()
+    # These may be the inputs themselves: what is changed is put back, as bitsandbytes does.
+    halves.index_copy_(1, columns, picked.masked_fill(outliers, 0))
+    quantize = torch.ops.bitsandbytes.int8_vectorwise_quant.default
+    codes, scales, _ = quantize(halves, threshold=0.0)
+    halves.index_copy_(1, columns, picked)
+    codes.index_copy_(1, columns, codes[:, columns].masked_fill_(own, 0))
+    kept = rows[:, columns].masked_fill_(~own, 0)
+    return _Codes(codes=codes, scales=scales, columns=columns, kept=kept)
 
 
 def _own_columns(outliers: torch.Tensor, segments: Segments) -> torch.Tensor:
@@ -141,27 +192,6 @@ def _own_columns(outliers: torch.Tensor, segments: Segments) -> torch.Tensor:
     for _ in range(segments.depth):
         own = own | own[segments.parents]
     return own
-
-
-def _quantized(halves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return codes and the scale of each row."""
-    quantize = torch.ops.bitsandbytes.int8_vectorwise_quant.default
-    codes, scales, _ = quantize(halves, threshold=0.0)
-    return codes, scales
-
-
-def _in_8_bits(
-    layer: Any,  # noqa: ANN401 - bitsandbytes has no types
-    codes: torch.Tensor,
-    scales: torch.Tensor,
-    dtype: torch.dtype,
-) -> torch.Tensor:
-    """Return the product of the codes with those of the weight, and the bias."""
-    bias = layer.bias if layer.bias is None else layer.bias.to(dtype)
-    product: torch.Tensor = torch.ops.bitsandbytes.int8_scaled_mm.default(
-        codes, layer.state.CB, scales, layer.state.SCB, bias=bias, dtype=dtype
-    )
-    return product
 
 
 def _weight(layer: Any, columns: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:  # noqa: ANN401
