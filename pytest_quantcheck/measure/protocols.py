@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.backends.kept import QuantizedStore
     from pytest_quantcheck.workloads.decoding import Decoding
 
     Advance: TypeAlias = Callable[[int, int], None]
@@ -36,6 +37,8 @@ class ModelSource:
     """LoRA adapter put beside the weights once they are loaded, quantized or not."""
     merges_adapter: bool = False
     """Add the adapter to the weights before anything is quantized instead."""
+    quantized: QuantizedStore | None = None
+    """Where quantized weights are kept between runs; None keeps none."""
 
     def of(self, variant: Variant) -> ModelSource:
         """Return where the weights of one variant are: the model's, or a checkpoint of its own."""

@@ -8,6 +8,7 @@ from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.backends.kept import quantized_store
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine import ENGINE_VERSION
@@ -75,6 +76,7 @@ class Laboratories:
         self._backends = backends_of(config)
         self._residents = Residents()
         self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
+        self.quantized = quantized_store() if settings.keeps_reference else None
         self._made: dict[ModelUnderTest, Laboratory] = {}
 
     def of(self, model: ModelUnderTest) -> Laboratory:
@@ -93,6 +95,7 @@ class Laboratories:
             revision=model.revision,
             adapter=model.adapter,
             merges_adapter=model.merges_adapter,
+            quantized=self.quantized,
         )
         return Pool(
             self._backends,
@@ -147,8 +150,9 @@ class Laboratory:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the reader of a report should know of the reference's store."""
-        return self._archive.notices if self._archive else ()
+        """What the reader of a report should know of what is kept between runs."""
+        kept = (self._archive, self.pool.source.quantized)
+        return tuple(text for one in kept if one for text in one.notices)
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`."""

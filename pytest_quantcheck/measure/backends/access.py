@@ -60,11 +60,24 @@ def commit_of(repository: str, file: str, *, revision: str | None = None) -> str
     str or None
         None if neither the hub nor this machine knows it.
     """
+    found = _downloaded(repository, file, revision)
+    return None if found is None else found.parent.name
+
+
+def snapshot_of(source: ModelSource) -> Path | None:
+    """Return the folder that a checkpoint's files are in; None if a hub id has none here yet."""
+    folder = Path(source.model)
+    if folder.is_absolute():
+        return folder
+    found = _downloaded(source.model, "config.json", source.revision)
+    return None if found is None else found.parent
+
+
+def _downloaded(repository: str, file: str, revision: str | None) -> Path | None:
     try:
-        found = huggingface_hub.hf_hub_download(repository, file, revision=revision)
+        return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
     except (OSError, ValueError, hub.HfHubHTTPError):
         return None
-    return Path(found).parent.name
 
 
 def advice(error: BaseException) -> str:

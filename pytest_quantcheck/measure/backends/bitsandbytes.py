@@ -10,9 +10,9 @@ import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
+from pytest_quantcheck.measure.backends.keeping import open_quantized
 from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import (
-    open_checkpoint,
     skeleton,
     upcast_to_float32,
 )
@@ -74,7 +74,7 @@ class BitsandbytesBackend:
         dtype = torch.float16 if is_int8 else DTYPES[native]
         compute = _compute_dtype(variant, source, dtype)
         config = _config(variant, source.of(variant), compute)
-        opened = open_checkpoint(variant, source, dtype=dtype, quantization=config)
+        opened = open_quantized(variant, source, dtype=dtype, config=config)
         weights = read_weights(
             opened.model,
             declared_bytes=dtype.itemsize,

@@ -68,7 +68,12 @@ def open_config(source: ModelSource) -> PreTrainedConfig:
 
 
 def open_checkpoint(
-    variant: Variant, source: ModelSource, *, dtype: torch.dtype, quantization: object = None
+    variant: Variant,
+    source: ModelSource,
+    *,
+    dtype: torch.dtype,
+    quantization: object = None,
+    kept: Path | None = None,
 ) -> Opened:
     """Load the weights and the tokenizer of a model.
 
@@ -82,6 +87,8 @@ def open_checkpoint(
         Of everything that is not quantized.
     quantization : transformers quantization config, optional
         How the weights are quantized while they are loaded.
+    kept : Path, optional
+        Where the weights are if they have been quantized before.
 
     Raises
     ------
@@ -98,15 +105,16 @@ def open_checkpoint(
     else:
         _check_unquantized(config, variant, own)
     _check_format(own)
-    extra = {} if quantization is None else {"quantization_config": quantization}
+    asks = quantization is not None and kept is None
+    extra = {"quantization_config": quantization} if asks else {}
     try:
         tokenizer = open_tokenizer(own)
         if own is not source:
             check_same_tokens(variant, tokenizer, open_tokenizer(source))
         with merged(own, dtype, config=config) as loadable, undisturbed():
             model, report = model_class(config).from_pretrained(
-                loadable.model,
-                revision=loadable.revision,
+                kept or loadable.model,
+                revision=None if kept else loadable.revision,
                 dtype=dtype,
                 device_map={"": source.device},
                 use_safetensors=True,
