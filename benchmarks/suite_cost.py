@@ -121,6 +121,8 @@ class Suite:
                 f"pytest wrote no record (exit status {status}):\n{shown.getvalue()}"
             )
         checks = json.loads(record.read_text(encoding="utf-8"))["checks"]
+        if len(checks) < len(WORKLOADS) * (len(VARIANTS) - 1):
+            print(f"{name}: not every budget got a verdict\n{shown.getvalue()}", flush=True)
         return {
             "seconds": seconds,
             "status": int(status),

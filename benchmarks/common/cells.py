@@ -59,7 +59,6 @@ class Cell:
             "requests": len(work.requests),
             "tokens_asked": work.tokens,
             "tokens_distinct": work.tree[0],
-            "plan": getattr(engine, "plan", None),
         }
 
     def main(self, repeats: int, peaks: Peaks) -> None:
@@ -76,6 +75,7 @@ class Cell:
         cost = cost_of(ours[-1], self._work, self._engine.model.config)
         seconds = self.row["ours"]["seconds"]
         self.row |= {
+            "plan": getattr(self._engine, "plan", None),
             "operations": asdict(cost),
             "utilization": cost.utilization(seconds, peaks),
             "limit_share": cost.limit_share(seconds, peaks, self.row["variant"]),
