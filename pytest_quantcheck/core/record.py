@@ -180,6 +180,8 @@ class MeasurementRecord:
     """Of the n examples those that an earlier run measured; `seconds` counts its time."""
     compute_dtype: str
     """What the arithmetic was done in: `float16`."""
+    plan: str
+    """How sequences were forwarded to be scored; empty where none were."""
     weight_bytes: int
     is_reference: bool
     fingerprint: str

@@ -60,6 +60,8 @@ class TaskResult:
     """(n,) whether a prompt lost its oldest part, as `truncate="left"` allows; none where none
     could."""
     doubts: tuple[Doubt, ...] = ()
+    plan: str = ""
+    """How sequences were forwarded to be scored; empty where none were."""
 
     @property
     def cut_prompts(self) -> int:

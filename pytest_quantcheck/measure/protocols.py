@@ -120,6 +120,11 @@ class LoadedModel(Protocol):
         ...
 
     @property
+    def plan(self) -> str:
+        """How sequences are forwarded to be scored; empty before the first ones."""
+        ...
+
+    @property
     def context_tokens(self) -> int:
         """Longest sequence the model takes."""
         ...

@@ -174,6 +174,7 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         measured_at=measured.measured_at,
         n_from_store=measured.n_stored,
         compute_dtype=measured.compute_dtype,
+        plan=measured.plan,
         weight_bytes=side.weight_bytes,
         is_reference=is_reference,
         fingerprint=measured.fingerprint,

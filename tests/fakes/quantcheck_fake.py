@@ -50,6 +50,7 @@ class FakeModel:
     precision: str
     device: str = "cpu"
     compute_dtype: str = "float32"
+    plan: str = "by rule"
     context_tokens: int = 4096
     prefix_token: int = 0
     tokenizer: object = "characters"

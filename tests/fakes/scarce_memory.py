@@ -1,7 +1,7 @@
 """Backends with large packs whose memory runs out in the middle of a suite.
 
-On a GPU a tensor really fills it; on a CPU a forward pass of more than three sequences fails from
-then on, as torch fails.
+On a GPU a tensor really fills it; on a CPU a pass over the tokens of more than three sequences
+fails from then on, as torch fails.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from pytest_quantcheck.measure.engine.plan import Limits
 
 MIB = 2**20
 LEFT_MIB = 160
-ROOM = 3
+ROOM = 3 * 75
+"""Tokens; sequences have more than 70."""
 LARGE = Limits(batch_tokens=2**22, logits=2**31)
 SPECS = [
     BackendSpec(name=name, target=f"scarce_memory:{name.capitalize()}")
@@ -47,15 +48,16 @@ def fill() -> None:
 def _scarce(loaded: CausalModel) -> CausalModel:
     """Return the same model in large packs, with memory that can run out."""
     model = loaded.model
-    forward = model.forward
+    body = model.base_model
+    forward = body.forward
 
     @functools.wraps(forward)
     def forward_or_fail(input_ids: torch.Tensor, *args: object, **options: object) -> object:
-        if FILLED == ["from now on"] and len(input_ids) > ROOM:
+        if FILLED == ["from now on"] and input_ids.numel() > ROOM:
             raise torch.OutOfMemoryError("filled")
         return forward(input_ids, *args, **options)
 
-    model.forward = forward_or_fail
+    body.forward = forward_or_fail
     parts = Loaded(
         model=model,
         tokenizer=loaded.tokenizer,

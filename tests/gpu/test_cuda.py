@@ -219,7 +219,7 @@ def test_int8_rows_of_a_packed_tree_are_those_of_each_path_alone():
     layer.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False)
     layer = layer.cuda().eval()
     rows = torch.randn(300, 512, generator=rng).clamp(-4, 4).half().cuda()
-    rows[5, 3] = rows[150, 70] = rows[250, 200] = 20.0
+    rows[0, 3] = rows[100, 70] = rows[200, 200] = 20.0  # seen by all rows behind them
     of = np.repeat([0, 1, 2], 100)
     paths = {0: [0], 1: [0, 1], 2: [0, 2]}
     alone = {one: layer(rows[np.isin(of, path)][None])[0] for one, path in paths.items()}

@@ -37,6 +37,7 @@ class FakeModel:
     quantized_fraction: float = 1.0
     device: str = "cpu"
     compute_dtype: str = "float32"
+    plan: str = "by rule"
     prefix_token: int = BOS
     tokenizer: object = "characters"
     model: object = "rules"

@@ -1,4 +1,4 @@
-"""LLM.int8 in packed rows: outlier columns of a segment are its own and its ancestors'."""
+"""LLM.int8 in packed rows: each row as if its sequence ended there, whoever is beside it."""
 
 from __future__ import annotations
 
@@ -60,19 +60,24 @@ def path_of(segment):
     return found
 
 
+def one_by_one(plain, path):
+    """Return what bitsandbytes gives the last row of each beginning of a sequence."""
+    return torch.cat([run(plain, path[: stop + 1])[-1:] for stop in range(len(path))])
+
+
 @torch.inference_mode()
 def run(layer, rows, segments=None):
     with packed(segments) if segments else nullcontext():
         return layer(rows[None])[0]
 
 
-def test_rows_of_a_segment_are_those_of_its_path_alone():
+def test_a_row_is_that_of_its_sequence_up_to_there_alone():
     plain, ours = make_layers()
     rows, of = make_rows()
     found = run(ours, rows, segments_on("cpu", of, PARENTS))
     for segment, length in enumerate(LENGTHS):
         path = torch.cat([rows[of == one] for one in path_of(segment)])
-        expected = run(plain, path)[-length:]
+        expected = one_by_one(plain, path)[-length:]
         torch.testing.assert_close(found[of == segment], expected, rtol=0, atol=1e-4)
 
 
@@ -91,8 +96,9 @@ def test_an_outlier_in_the_tail_leaves_the_rows_before_it_as_they_are():
     rows[10, 7] = 20.0
     loud = run(ours, rows, chain)
     assert torch.equal(loud[:8], quiet[:8])
-    # The column is in 16 bits for all rows of the tail, also for those without the outlier.
-    assert not torch.equal(loud[8:10], quiet[8:10])
+    assert torch.equal(loud[8:10], quiet[8:10])
+    # The column is in 16 bits from there on, also for the row without the outlier.
+    assert not torch.equal(loud[11:], quiet[11:])
 
 
 def test_an_outlier_in_the_prefix_is_seen_by_every_segment_below_it():
@@ -104,13 +110,15 @@ def test_an_outlier_in_the_prefix_is_seen_by_every_segment_below_it():
     torch.testing.assert_close(found, run(plain, rows), rtol=0, atol=1e-5)
 
 
-def test_segments_of_a_pack_may_lie_in_any_order_and_be_interleaved():
+def test_rows_do_not_depend_on_where_sequences_part():
     _, ours = make_layers()
-    rows, of = make_rows()
-    found = run(ours, rows, segments_on("cpu", of, PARENTS))
-    order = np.random.default_rng(0).permutation(len(rows))
-    shuffled = run(ours, rows[order], segments_on("cpu", of[order], PARENTS))
-    torch.testing.assert_close(shuffled, found[order], rtol=0, atol=1e-5)
+    rows, _ = make_rows()
+    whole = run(ours, rows, segments_on("cpu", np.zeros(len(rows), int), (-1,)))
+    for cut in (1, 9, 20):
+        of = np.repeat([0, 1], [cut, len(rows) - cut])
+        torch.testing.assert_close(
+            run(ours, rows, segments_on("cpu", of, (-1, 0))), whole, rtol=0, atol=1e-5
+        )
 
 
 def test_a_pack_without_outliers_is_multiplied_in_8_bits():
@@ -120,11 +128,7 @@ def test_a_pack_without_outliers_is_multiplied_in_8_bits():
     assert torch.equal(found, run(plain, rows))
 
 
-def test_layers_without_a_threshold_and_packs_of_one_segment_go_the_usual_way():
-    plain, ours = make_layers()
-    rows, _ = make_rows()
-    alone = segments_on("cpu", np.zeros(len(rows), int), (-1,))
-    assert torch.equal(run(ours, rows, alone), run(plain, rows))
+def test_layers_without_a_threshold_go_the_usual_way():
     plain, ours = make_layers(threshold=0.0)
     rows, of = make_rows()
     assert torch.equal(run(ours, rows, segments_on("cpu", of, PARENTS)), run(plain, rows))
@@ -148,7 +152,7 @@ def test_a_value_that_is_not_finite_stays_in_its_row(poison):
     assert not found[place].isfinite().all()
     assert found[others].isfinite().all()
     path = torch.cat([rows[of == one] for one in (0, 2, 3)])
-    torch.testing.assert_close(found[of == 3], run(plain, path)[-4:], rtol=0, atol=1e-4)
+    torch.testing.assert_close(found[of == 3], one_by_one(plain, path)[-4:], rtol=0, atol=1e-4)
 
 
 class Siblings(torch.nn.Module):
@@ -194,6 +198,7 @@ def test_parents_and_depth_are_counted_from_the_roots():
     assert isinstance(found, Segments)
     assert found.parents.tolist() == [0, 0, 0, 2, 4, 4, 2, 7]
     assert found.depth == 2
+    assert found.starts.tolist() == [0, 2, 3, 4, 5, 5, 5, 5, 5]
     assert found.rows.dtype == found.parents.dtype == torch.int64
 
 

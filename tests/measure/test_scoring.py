@@ -10,7 +10,7 @@ import torch
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine.causal import CausalModel
 from pytest_quantcheck.measure.engine.loaded import Loaded
-from pytest_quantcheck.measure.engine.plan import Limits, plan_batches
+from pytest_quantcheck.measure.engine.plan import Limits, Plan, plan_batches
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, ScoreRequest
 
 NATS_PER_TOKEN = 1e-4
@@ -41,7 +41,7 @@ def requests(seed=0, count=24, longest=40):
 
 
 def under(loaded, limits, **changes):
-    """Return the same model under other limits."""
+    """Return the same model in batches under other limits."""
     parts = {
         "model": loaded.model,
         "tokenizer": loaded.tokenizer,
@@ -49,7 +49,7 @@ def under(loaded, limits, **changes):
         "compute_dtype": "float32",
         "weights": loaded.weights,
     }
-    return CausalModel(Loaded(**parts | changes), limits=limits)
+    return CausalModel(Loaded(**parts | changes), limits=limits, plan=Plan.BATCHES)
 
 
 def largest_difference(scores, model, asked):
@@ -73,7 +73,8 @@ def test_batches_score_as_single_sequences_do(load, kind, variant):
 def test_int8_scores_in_batches_as_single_sequences_do(load, kind):
     loaded = load(kind, "int8")
     asked = requests()
-    assert largest_difference(loaded.score(asked), loaded.model, asked) < NATS_PER_TOKEN
+    scores = under(loaded, None).score(asked)
+    assert largest_difference(scores, loaded.model, asked) < NATS_PER_TOKEN
 
 
 def test_bitsandbytes_alone_would_tie_a_sequence_to_its_batch(load):
@@ -87,7 +88,7 @@ def test_bitsandbytes_alone_would_tie_a_sequence_to_its_batch(load):
         for layer in layers
     ]
     asked = requests()
-    scores = loaded.score(asked)
+    scores = under(loaded, None).score(asked)
     for hook in hooks:
         hook.remove()
     for layer, forward in separate.items():
@@ -118,7 +119,7 @@ def test_segments_through_the_cache_equal_the_whole_sequence(load, kind):
         ScoreRequest(tokens=long[:40], first_target=39),
     ]
     in_segments = under(loaded, SEGMENTS_OF_16)
-    assert in_segments._scorer._forward.segments
+    assert in_segments._batches._forward.segments
     calls = count_calls(loaded.model)
     scores = in_segments.score(asked)
     assert calls() == 6 + 1  # 89 inputs in 6 segments, and one sequence with a single row
@@ -130,7 +131,7 @@ def test_recurrent_states_are_forwarded_whole(load):
     in_segments = under(loaded, SEGMENTS_OF_16)
     tokens = tuple(np.random.default_rng(1).integers(4, 80, size=60).tolist())
     asked = [ScoreRequest(tokens=tokens, first_target=1)]
-    assert not in_segments._scorer._forward.segments
+    assert not in_segments._batches._forward.segments
     assert largest_difference(in_segments.score(asked), loaded.model, asked) < NATS_PER_TOKEN
 
 
@@ -145,7 +146,7 @@ def test_models_that_cannot_keep_rows_score_the_same(load, monkeypatch):
     asked = requests()
     for limits in (Limits(batch_tokens=64, logits=2**31), SEGMENTS_OF_16):
         plain = under(loaded, limits)
-        assert not plain._scorer._forward.keeps_rows
+        assert not plain._batches._forward.keeps_rows
         assert largest_difference(plain.score(asked), loaded.model, asked) < NATS_PER_TOKEN
 
 

@@ -96,6 +96,7 @@ MEASURED = MeasurementRecord(
     measured_at="2026-11-20T10:00:00+00:00",
     n_from_store=0,
     compute_dtype="float16",
+    plan="packed tree, varlen attention",
     weight_bytes=16_000_000_000,
     is_reference=True,
     fingerprint="f" * 64,

@@ -18,7 +18,9 @@ from pytest_quantcheck.measure.engine.loaded import (
 )
 from pytest_quantcheck.measure.engine.outputs import Ending
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
+from pytest_quantcheck.measure.engine.probe import choose_plan
 from pytest_quantcheck.measure.engine.scoring import Scorer
+from pytest_quantcheck.measure.engine.tree import TreeScorer
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.measure.engine.loaded import Loaded
-    from pytest_quantcheck.measure.engine.plan import Limits
+    from pytest_quantcheck.measure.engine.plan import Limits, Plan
+    from pytest_quantcheck.measure.engine.probe import Choice
     from pytest_quantcheck.measure.protocols import (
         Advance,
         Continuation,
@@ -51,13 +54,19 @@ class CausalModel(LoadedTransformer):
         The model in evaluation mode, and what goes with it.
     limits : Limits, optional
         What one forward pass may take; by default what suits the device.
+    plan : Plan, optional
+        How sequences are forwarded if the model allows it; by default what suits the device.
     """
 
-    def __init__(self, loaded: Loaded, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, loaded: Loaded, *, limits: Limits | None = None, plan: Plan | None = None
+    ) -> None:
         super().__init__(loaded, limits)
         config = loaded.model.config.get_text_config()
         self.context_tokens = known_context_tokens(config, loaded.tokenizer)[0]
-        self._scorer: Scorer | None = Scorer(
+        self._wanted = plan
+        self._choice: Choice | None = None
+        self._batches: Scorer | None = Scorer(
             Forward(loaded.model), loaded.device, vocabulary=config.vocab_size, limits=self.limits
         )
         self._generator: Generator | None = Generator(
@@ -69,6 +78,11 @@ class CausalModel(LoadedTransformer):
             batch_tokens=self.limits.batch_tokens,
             cache_bytes=_CUDA_CACHE_BYTES if self._is_on_cuda else _CPU_CACHE_BYTES,
         )
+
+    @property
+    def plan(self) -> str:
+        """How sequences are forwarded to be scored; empty until some were."""
+        return self._choice.text if self._choice else ""
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
@@ -88,8 +102,8 @@ class CausalModel(LoadedTransformer):
         self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
     ) -> list[NDArray[np.float32]]:
         """Return the log-likelihood in nats of each scored token, per request."""
-        scorer = opened(self._scorer)
         with library_errors("scoring"), undisturbed(), torch.inference_mode():
+            scorer = self._scorer()
             scores = self._in_fitting_packs(
                 lambda most: scorer.score(requests, advance, sequences=most)
             )
@@ -120,8 +134,17 @@ class CausalModel(LoadedTransformer):
 
     def close(self) -> None:
         """Free the memory for real."""
-        self._scorer = self._generator = None
+        self._batches = self._generator = self._choice = None
         super().close()
+
+    def _scorer(self) -> Scorer | TreeScorer:
+        """Return what scores, chosen when the model is first asked."""
+        batches = opened(self._batches)
+        if self._choice is None:
+            self._choice = choose_plan(self.model, self.device, self._wanted)
+        if self._choice.forward is None:
+            return batches
+        return TreeScorer(self._choice.forward, batches, limits=self.limits)
 
     def _in_fitting_packs(self, work: Callable[[int | None], _PartT]) -> _PartT:
         """Do `work` with most sequences of a pack; from the start in smaller ones if need be."""

@@ -16,6 +16,7 @@ from pytest_quantcheck.measure.engine.loaded import (
     known_context_tokens,
     library_errors,
 )
+from pytest_quantcheck.measure.engine.plan import Plan
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -61,6 +62,11 @@ class ClassificationModel(LoadedTransformer):
         self._is_single = _takes_one(loaded.model)
         accepted = inspect.signature(loaded.model.forward).parameters
         self._takes_mask = "attention_mask" in accepted
+
+    @property
+    def plan(self) -> str:
+        """How sequences are forwarded."""
+        return Plan.BATCHES.value
 
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, with all that the tokenizer puts around a text."""

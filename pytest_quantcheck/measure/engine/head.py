@@ -113,6 +113,8 @@ class Split:
 
     body: Body
     head: Head
+    vocabulary: int
+    """Logits of one position."""
 
 
 def split_model(model: PreTrainedModel, device: str) -> Split | None:
@@ -131,13 +133,16 @@ def split_model(model: PreTrainedModel, device: str) -> Split | None:
     """
     inputs = _probe_tokens(model, device)
     try:
-        split = Split(body=Body(model), head=Head(model))
-        states = split.body.states(inputs)[0]
-        found = split.head.logits(states)
+        body, head = Body(model), Head(model)
+        found = head.logits(body.states(inputs)[0])
+    except torch.OutOfMemoryError:
+        raise
     except Exception:  # noqa: BLE001 - an architecture of another make: it is used whole
         return None
     expected = model(input_ids=inputs).logits[0]
-    return split if is_close(found, expected, _RELATIVE_TOLERANCE) else None
+    if not is_close(found, expected, _RELATIVE_TOLERANCE):
+        return None
+    return Split(body=body, head=head, vocabulary=found.shape[-1])
 
 
 def is_close(found: torch.Tensor, expected: torch.Tensor, tolerance: float) -> bool:

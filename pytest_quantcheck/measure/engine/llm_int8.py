@@ -31,6 +31,9 @@ class Segments:
     """(s,) int64: the segment that each one continues; its own number where it continues none."""
     depth: int
     """Most ancestors that a segment has."""
+    starts: torch.Tensor | None = None
+    """(s + 1,) int64: first row of each segment of a pack, and the end. None for a batch, where a
+    row also sees the outliers of later rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segment
     device : str
         Where the model is.
     rows : (t,) int64
-        The segment of each row.
+        The segment of each row, ascending.
     parents : sequence of int
         For each segment the one it continues, which has a smaller number; -1 where there is none.
     """
@@ -94,6 +97,9 @@ def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segment
         rows=torch.from_numpy(np.asarray(rows, np.int64)).to(device, non_blocking=True),
         parents=torch.from_numpy(np.where(above < 0, own, above)).to(device, non_blocking=True),
         depth=max(depths, default=0),
+        starts=torch.from_numpy(np.searchsorted(rows, np.arange(len(above) + 1))).to(
+            device, non_blocking=True
+        ),
     )
 
 
@@ -110,6 +116,12 @@ def packed(segments: Segments) -> Iterator[None]:
         _PACK.reset(token)
 
 
+def is_llm_int8(model: PreTrainedModel) -> bool:
+    """Return whether any layer of `model` multiplies outlier columns in 16 bits."""
+    states = (getattr(module, "state", None) for module in model.modules())
+    return any(getattr(state, "threshold", 0.0) for state in states)
+
+
 def separate_sequences(model: PreTrainedModel) -> None:
     """Make every LLM.int8 layer of `model` treat sequences separately, in batches and in packs.
 
@@ -117,8 +129,9 @@ def separate_sequences(model: PreTrainedModel) -> None:
     bits, for all rows (Dettmers et al., 2022, arXiv:2208.07339, section 3). So the score of a
     sequence depends on the sequences beside it: by 6 nats for one choice of a 135M model. Here
     the outlier columns of a sequence are those of its own rows, as when it is scored alone; the
-    arithmetic is that of bitsandbytes, by its own kernels. In a pack (see `packed`) they are those
-    of a segment's own rows and of the segments it continues.
+    arithmetic is that of bitsandbytes, by its own kernels. In a pack (see `packed`) they are, for
+    each row, those of the rows before it in its sequence, and its own: as if the sequence ended
+    there. So a score depends neither on pack mates nor on where sequences part.
     """
     from bitsandbytes.nn.modules import Linear8bitLt
 
@@ -143,7 +156,7 @@ def _pack(inputs: torch.Tensor) -> _Pack | None:
     """Return which rows belong together; None where all do."""
     pack = _PACK.get()
     if pack is not None and inputs.shape[:-1].numel() == len(pack.segments.rows):
-        return pack if len(pack.segments.parents) > 1 else None
+        return pack
     if inputs.ndim != _BATCH_DIMENSIONS or len(inputs) == 1:
         return None
     numbers = torch.arange(len(inputs), device=inputs.device)
@@ -171,7 +184,7 @@ def _quantize(inputs: torch.Tensor, segments: Segments, threshold: float) -> _Co
     columns = ((low > -threshold) & (high < threshold)).logical_not().nonzero()[:, 0]  # (c,)
     picked = halves[:, columns]
     outliers = picked.abs() >= threshold
-    own = _own_columns(outliers, segments)[segments.rows]  # (t, c)
+    own = _own_columns(outliers, segments)  # (t, c)
     if torch.is_grad_enabled():
         halves = halves.clone()
     # These may be the inputs themselves: what is changed is put back, as bitsandbytes does.
@@ -185,13 +198,20 @@ def _quantize(inputs: torch.Tensor, segments: Segments, threshold: float) -> _Co
 
 
 def _own_columns(outliers: torch.Tensor, segments: Segments) -> torch.Tensor:
-    """Return (s, c) bool: where rows of a segment or of one it continues hold an outlier."""
-    shape = (len(segments.parents), outliers.shape[1])
-    counts = torch.zeros(shape, dtype=torch.int32, device=outliers.device)
-    own = counts.index_add_(0, segments.rows, outliers.to(torch.int32)) > 0
+    """Return (t, c) bool: where a row that this one sees in its sequence holds an outlier."""
+    if segments.starts is None:
+        shape = (len(segments.parents), outliers.shape[1])
+        counts = torch.zeros(shape, dtype=torch.int32, device=outliers.device)
+        return (counts.index_add_(0, segments.rows, outliers.to(torch.int32)) > 0)[segments.rows]
+    before = torch.nn.functional.pad(outliers.cumsum(dim=0, dtype=torch.int32), (0, 0, 1, 0))
+    first = before[segments.starts]  # (s + 1, c) outliers before each segment
+    whole = first[1:] > first[:-1]
+    path = whole
     for _ in range(segments.depth):
-        own = own | own[segments.parents]
-    return own
+        path = whole | path[segments.parents]
+    has_parent = segments.parents != torch.arange(len(whole), device=whole.device)
+    above = path[segments.parents] & has_parent[:, None]
+    return (before[1:] > first[segments.rows]) | above[segments.rows]
 
 
 def _weight(layer: Any, columns: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:  # noqa: ANN401

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_quantcheck.measure.protocols import ScoreRequest
+
+
+class Plan(Enum):
+    """Ways to forward sequences; the value is what reports say."""
+
+    VARLEN = "packed tree, varlen attention"
+    SEGMENTS = "packed tree, segments"
+    BATCHES = "batches of equal length"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

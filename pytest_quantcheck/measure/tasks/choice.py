@@ -59,6 +59,7 @@ def measure_choice(job: Job) -> TaskResult:
         per_character = [one / length for one, length in zip(nats, lengths, strict=True)]
         normalized.append(decide(per_character, item.answer))
     return result_of(
+        job,
         prompts,
         scores={
             "accuracy": example_scores("accuracy", _values(decisions), job.examples),
@@ -72,6 +73,7 @@ def measure_choice(job: Job) -> TaskResult:
 
 
 def result_of(
+    job: Job,
     prompts: Sequence[ChoicePrompt],
     *,
     scores: Mapping[str, ExampleScores],
@@ -87,6 +89,7 @@ def result_of(
             tokens_digest([request.tokens for request in prompt.requests]) for prompt in prompts
         ),
         is_cut=tuple(prompt.is_cut for prompt in prompts),
+        plan=job.loaded.plan,
     )
 
 

@@ -61,6 +61,7 @@ def measure_classification(job: Job, workload: Classification) -> TaskResult:
         for found, example in zip(nats, job.examples, strict=True)
     ]
     return result_of(
+        job,
         prompts,
         scores=_accuracy(job, decisions),
         outputs=[
@@ -96,6 +97,7 @@ def _by_own_head(job: Job, workload: Classification) -> TaskResult:
         tokens=sum(map(len, sequences)),
         first_token_ids=sequences[0],
         prompt_digests=tuple(tokens_digest([tokens]) for tokens in sequences),
+        plan=model.plan,
     )
 
 

@@ -63,6 +63,7 @@ def measure_documents(job: Job) -> TaskResult:
         prompt_digests=tuple(
             tokens_digest([request.tokens for request in found]) for found in windows
         ),
+        plan=job.loaded.plan,
     )
 
 

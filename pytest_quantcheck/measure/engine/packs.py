@@ -1,0 +1,282 @@
+"""Which segments are forwarded together: a function of the requests and the limits alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_quantcheck.measure.engine.trie import as_key, grow_forest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.measure.engine.plan import Limits
+    from pytest_quantcheck.measure.engine.trie import Forest
+    from pytest_quantcheck.measure.protocols import ScoreRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pack:
+    """Segments in one row of tokens, each before those below it."""
+
+    tokens: NDArray[np.int64]
+    """(t,)"""
+    positions: NDArray[np.int64]
+    """(t,) place of each token in its sequence."""
+    starts: NDArray[np.int64]
+    """(s + 1,) row at which each segment begins, and the end."""
+    parents: NDArray[np.int64]
+    """(s,) segment before each; -1 for none."""
+    ends: NDArray[np.int64]
+    """(s,) row after the last one below each segment."""
+    needed: NDArray[np.int64]
+    """(u,) rows behind scored tokens, ascending."""
+    rows: NDArray[np.int64]
+    """(p,) index into `needed` for each scored token, ascending."""
+    targets: NDArray[np.int64]
+    """(p,) scored tokens."""
+    order: NDArray[np.int64]
+    """(p,) place of each scored token among those of `sizes`."""
+    sizes: tuple[tuple[int, int], ...]
+    """(request, scored tokens) in order: p is the sum of the tokens."""
+    sequences: int
+    """Segments with nothing below them: so many are forwarded in full."""
+    longest: int
+    """Tokens of the longest one."""
+
+    @property
+    def segments(self) -> NDArray[np.int64]:
+        """(t,) segment of each row."""
+        return np.repeat(np.arange(len(self.parents)), np.diff(self.starts))
+
+    def split(self, values: NDArray[np.float32]) -> list[tuple[int, NDArray[np.float32]]]:
+        """Return (request, its values) for values in the order of `targets`."""
+        ordered = np.empty_like(values)
+        ordered[self.order] = values
+        stops = np.cumsum([size for _, size in self.sizes])
+        return [
+            (request, ordered[stop - size : stop])
+            for (request, size), stop in zip(self.sizes, stops.tolist(), strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Unit:
+    """Subtrees that share all segments above them."""
+
+    above: tuple[int, ...]
+    """Segments before them, from the first."""
+    below: tuple[int, ...]
+    """The subtrees, by their first segments."""
+    ends_above: tuple[int, ...]
+    """Those of the segments above whose sequences are answered here."""
+    tokens: int
+    sequences: int
+
+
+def plan_packs(requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[Pack]:
+    """Yield the packs that answer all requests, the largest subtrees first.
+
+    Parameters
+    ----------
+    requests : sequence of ScoreRequest
+        In any order.
+    limits : Limits
+        What one pack may take.
+    """
+    owners: dict[bytes, list[int]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        owners[as_key(request.tokens[:-1])].append(index)
+    keys = sorted(owners)
+    forest = grow_forest(keys)
+    layout = _Layout(forest, requests, [owners[key] for key in keys])
+    units = list(_Splitter(forest, limits).units())
+    units.sort(key=lambda unit: (-unit.tokens, unit.below))
+    for chosen in _filled(units, limits):
+        yield layout.pack(chosen)
+
+
+def _filled(units: Sequence[_Unit], limits: Limits) -> Iterator[list[_Unit]]:
+    chosen: list[_Unit] = []
+    tokens = sequences = 0
+    for unit in units:
+        tokens += unit.tokens
+        sequences += unit.sequences
+        if chosen and (tokens > limits.batch_tokens or sequences > (limits.sequences or sequences)):
+            yield chosen
+            chosen, tokens, sequences = [], unit.tokens, unit.sequences
+        chosen.append(unit)
+    if chosen:
+        yield chosen
+
+
+class _Splitter:
+    """Cuts subtrees that are too large for a pack, and repeats what stands above the cut."""
+
+    def __init__(self, forest: Forest, limits: Limits) -> None:
+        self._segments = forest.segments
+        self._roots = forest.roots
+        self._most_tokens = limits.batch_tokens
+        self._most_sequences = limits.sequences or len(forest.segments)
+
+    def units(self) -> Iterator[_Unit]:
+        """Yield units that fit, or cannot be cut."""
+        for root in self._roots:
+            yield from self._cut(root, (), 0, ())
+
+    def _cut(
+        self, index: int, above: tuple[int, ...], tokens: int, owed: tuple[int, ...]
+    ) -> Iterator[_Unit]:
+        """Yield the units of one subtree; the first one answers what is owed of those above."""
+        segment = self._segments[index]
+        if not segment.children or self._fits([index], tokens):
+            yield self._unit(above, [index], tokens, owed)
+            return
+        above, owed, tokens = (*above, index), (*owed, index), tokens + segment.size
+        group: list[int] = []
+        for child in segment.children:
+            if self._fits([*group, child], tokens):
+                group.append(child)
+                continue
+            if group:
+                yield self._unit(above, group, tokens, owed)
+                group, owed = [], ()
+            if self._fits([child], tokens):
+                group = [child]
+            else:
+                yield from self._cut(child, above, tokens, owed)
+                owed = ()
+        if group:
+            yield self._unit(above, group, tokens, owed)
+
+    def _fits(self, group: Sequence[int], tokens: int) -> bool:
+        below = [self._segments[index] for index in group]
+        return (
+            tokens + sum(one.tokens for one in below) <= self._most_tokens
+            and sum(one.leaves for one in below) <= self._most_sequences
+        )
+
+    def _unit(
+        self, above: tuple[int, ...], group: Sequence[int], tokens: int, owed: tuple[int, ...]
+    ) -> _Unit:
+        below = [self._segments[index] for index in group]
+        return _Unit(
+            above=above,
+            below=tuple(group),
+            ends_above=owed,
+            tokens=tokens + sum(one.tokens for one in below),
+            sequences=sum(one.leaves for one in below),
+        )
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A pack while it is put together."""
+
+    parts: list[NDArray[np.uint32]] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    """(s,) place of the first token of each segment in its sequence."""
+    starts: list[int] = field(default_factory=lambda: [0])
+    parents: list[int] = field(default_factory=list)
+    first_rows: list[int] = field(default_factory=list)
+    counts: list[int] = field(default_factory=list)
+    """Rows from each first one on."""
+    targets: list[int] = field(default_factory=list)
+    sizes: list[tuple[int, int]] = field(default_factory=list)
+
+
+class _Layout:
+    """Puts units into one row of tokens."""
+
+    def __init__(
+        self, forest: Forest, requests: Sequence[ScoreRequest], owners: Sequence[Sequence[int]]
+    ) -> None:
+        self._forest = forest
+        self._requests = requests
+        self._owners = owners
+
+    def pack(self, units: Sequence[_Unit]) -> Pack:
+        """Return one pack."""
+        growing = _Growing()
+        for unit in units:
+            local = {-1: -1}
+            answered = set(unit.ends_above)
+            for index in unit.above:
+                self._add(growing, index, local, is_answered=index in answered)
+            for top in unit.below:
+                for index in range(top, self._forest.segments[top].last + 1):
+                    self._add(growing, index, local, is_answered=True)
+        return _finished(growing)
+
+    def _add(
+        self, growing: _Growing, index: int, local: dict[int, int], *, is_answered: bool
+    ) -> None:
+        segment = self._forest.segments[index]
+        place = local[index] = len(growing.places)
+        growing.parts.append(self._forest.sequences[segment.source][segment.start : segment.stop])
+        growing.places.append(segment.start)
+        growing.starts.append(growing.starts[-1] + segment.size)
+        growing.parents.append(local[segment.parent])
+        if is_answered:
+            for sequence in segment.ends:
+                for owner in self._owners[sequence]:
+                    self._answer(growing, place, owner)
+
+    def _answer(self, growing: _Growing, place: int, owner: int) -> None:
+        """Add the rows behind each scored token of one request, which ends in segment `place`."""
+        request = self._requests[owner]
+        scored = request.tokens[request.first_target :]
+        first, stop = request.first_target - 1, len(request.tokens) - 1
+        pieces = []
+        while stop > first:
+            start = max(first, growing.places[place])
+            if stop > start:
+                row = growing.starts[place] + start - growing.places[place]
+                pieces.append((row, stop - start))
+            stop = min(stop, start)
+            place = growing.parents[place]
+        for row, count in reversed(pieces):
+            growing.first_rows.append(row)
+            growing.counts.append(count)
+        growing.targets.extend(scored)
+        growing.sizes.append((owner, len(scored)))
+
+
+def _finished(growing: _Growing) -> Pack:
+    starts = np.array(growing.starts)
+    sizes = np.diff(starts)
+    parents = np.array(growing.parents)
+    ends = starts[1:].copy()
+    for place in range(len(parents) - 1, -1, -1):
+        above = parents[place]
+        if above >= 0:
+            ends[above] = max(ends[above], ends[place])
+    rows = _runs(np.array(growing.first_rows), np.array(growing.counts))
+    order = rows.argsort(kind="stable")
+    needed, index = np.unique(rows[order], return_inverse=True)
+    places = np.array(growing.places)
+    return Pack(
+        tokens=np.concatenate(growing.parts).astype(np.int64),
+        positions=_runs(places, sizes),
+        starts=starts,
+        parents=parents,
+        ends=ends,
+        needed=needed,
+        rows=index,
+        targets=np.array(growing.targets)[order],
+        order=order,
+        sizes=tuple(growing.sizes),
+        sequences=int((ends == starts[1:]).sum()),
+        longest=int((places + sizes).max()),
+    )
+
+
+def _runs(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return first, first + 1 and so on, `counts` times for each."""
+    before = counts.cumsum() - counts
+    return np.repeat(firsts - before, counts) + np.arange(int(counts.sum()))

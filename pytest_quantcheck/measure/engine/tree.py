@@ -1,0 +1,220 @@
+"""Log-likelihoods in packs: what sequences begin with alike is computed once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pytest_quantcheck.measure.engine.llm_int8 import packed, segments_on
+from pytest_quantcheck.measure.engine.packs import plan_packs
+from pytest_quantcheck.measure.engine.plan import PackTooLargeError
+from pytest_quantcheck.measure.engine.upload import upload
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.measure.engine.attention import TreeAttention
+    from pytest_quantcheck.measure.engine.head import Split
+    from pytest_quantcheck.measure.engine.packs import Pack
+    from pytest_quantcheck.measure.engine.plan import Limits
+    from pytest_quantcheck.measure.engine.scoring import Scorer
+    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
+
+_CHUNK_ELEMENTS = 2**25
+"""Logits alive at once: 128 MiB in float32."""
+
+
+class PackForward:
+    """Forwards packs.
+
+    Parameters
+    ----------
+    split : Split
+        Body and head of the model.
+    attention : TreeAttention
+        What takes the place of its own.
+    device : str
+        Where its inputs go.
+    longest : int, optional
+        Tokens of the longest sequence that the attention is right for.
+    """
+
+    def __init__(
+        self, split: Split, attention: TreeAttention, device: str, *, longest: int | None
+    ) -> None:
+        self.split = split
+        self.longest = longest
+        self._attention = attention
+        self._device = device
+
+    def ready(self) -> AbstractContextManager[None]:
+        """Return a context in which packs can be forwarded."""
+        return self._attention.installed()
+
+    def states(self, pack: Pack) -> torch.Tensor:
+        """Return the final hidden states of each row, (t, d)."""
+        tokens, positions = upload([pack.tokens, pack.positions], torch.device(self._device))
+        self._attention.expect(pack)
+        with packed(segments_on(self._device, pack.segments, pack.parents.tolist())):
+            return self.split.body.states(tokens[None], positions[None])[0]
+
+
+class TreeScorer:
+    """Scores requests on one model, in packs.
+
+    Parameters
+    ----------
+    forward : PackForward
+        The model.
+    single : Scorer
+        What scores a sequence that no pack can hold.
+    limits : Limits
+        What one pack may take.
+    """
+
+    def __init__(self, forward: PackForward, single: Scorer, *, limits: Limits) -> None:
+        self._forward = forward
+        self._single = single
+        self._limits = limits
+
+    def score(
+        self,
+        requests: Sequence[ScoreRequest],
+        advance: Advance | None,
+        *,
+        sequences: int | None = None,
+    ) -> list[NDArray[np.float32]]:
+        """Return the log-likelihood in nats of each scored token; NaN where logits are not finite.
+
+        Parameters
+        ----------
+        requests : sequence of ScoreRequest
+            In any order.
+        advance : callable, optional
+            Told of every pack that was handed to the device.
+        sequences : int, optional
+            Most sequences of a pack.
+
+        Raises
+        ------
+        PackTooLargeError
+            A pack of several sequences does not fit into the memory of the device.
+        MeasurementError
+            A single sequence does not fit into the memory of the device.
+        """
+        longest = self._forward.longest
+        fits = [longest is None or len(one.tokens) <= longest for one in requests]
+        short = [index for index, is_short in enumerate(fits) if is_short]
+        alone = [index for index, is_short in enumerate(fits) if not is_short]
+        found: dict[int, NDArray[np.float32]] = {}
+        tally = _Tally(advance)
+        limits = replace(self._limits, sequences=sequences)
+        left = self._score([requests[index] for index in short], limits, tally)
+        for index, values in zip(short, left, strict=True):
+            if values is None:
+                alone.append(index)
+            else:
+                found[index] = values
+        if alone:
+            alone.sort()
+            rest = self._single.score(
+                [requests[index] for index in alone], tally.onwards(), sequences=sequences
+            )
+            found.update(zip(alone, rest, strict=True))
+        return [found[index] for index in range(len(requests))]
+
+    def _score(
+        self, requests: Sequence[ScoreRequest], limits: Limits, tally: _Tally
+    ) -> list[NDArray[np.float32] | None]:
+        """Return the log-likelihoods of each request; None where a sequence must go alone."""
+        packs: list[Pack] = []
+        values: list[torch.Tensor] = []
+        with self._forward.ready():
+            for pack in plan_packs(requests, limits):
+                one = self._attempt(pack)
+                if one is None:
+                    # The failed pass has left the stack here: its tensors can really be freed.
+                    torch.cuda.empty_cache()
+                    if pack.sequences > 1:
+                        raise PackTooLargeError(pack.sequences)
+                    continue
+                packs.append(pack)
+                values.append(one)
+                tally.add(len(pack.sizes), len(pack.tokens))
+        found: list[NDArray[np.float32] | None] = [None] * len(requests)
+        for pack, host in zip(packs, _on_host(values), strict=True):
+            for owner, scores in pack.split(host):
+                found[owner] = scores
+        return found
+
+    def _attempt(self, pack: Pack) -> torch.Tensor | None:
+        """Return the values of a pack on the device, or None if memory ran out."""
+        try:
+            return log_likelihoods(self._forward.split, self._forward.states(pack), pack)
+        except torch.OutOfMemoryError:
+            return None
+
+
+def log_likelihoods(split: Split, states: torch.Tensor, pack: Pack) -> torch.Tensor:
+    """Return the log-likelihood in nats of each target of a pack, on the device.
+
+    Parameters
+    ----------
+    split : Split
+        The model.
+    states : (t, d) floating
+        Final hidden states of each row.
+    pack : Pack
+        What to read from them.
+
+    Returns
+    -------
+    (p,) float32
+        In the order of `pack.targets`; NaN where logits are NaN, or infinite.
+    """
+    needed, rows, targets = upload([pack.needed, pack.rows, pack.targets], states.device)
+    found = torch.empty(len(targets), device=states.device)
+    size = max(1, _CHUNK_ELEMENTS // split.vocabulary)
+    for first in range(0, len(needed), size):
+        last = first + size
+        logits = split.head.logits(states.index_select(0, needed[first:last]))
+        nats = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
+        low, high = np.searchsorted(pack.rows, (first, last)).tolist()
+        found[low:high] = nats[rows[low:high] - first, targets[low:high]]
+    return found
+
+
+def _on_host(values: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:
+    """Return tensors of one device as arrays, in one copy."""
+    if not values:
+        return []
+    together = torch.cat(list(values)).cpu().numpy()
+    return np.split(together, np.cumsum([len(one) for one in values])[:-1])
+
+
+class _Tally:
+    """Counts requests and tokens for whoever is told."""
+
+    def __init__(self, advance: Advance | None) -> None:
+        self._advance = advance
+        self._done = self._tokens = 0
+
+    def add(self, done: int, tokens: int) -> None:
+        """Count and tell."""
+        self._done += done
+        self._tokens += tokens
+        if self._advance:
+            self._advance(self._done, self._tokens)
+
+    def onwards(self) -> Advance | None:
+        """Return what counts on from here."""
+        advance = self._advance
+        if advance is None:
+            return None
+        return lambda done, tokens: advance(self._done + done, self._tokens + tokens)
