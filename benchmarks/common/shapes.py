@@ -118,12 +118,13 @@ def _quantized(linear: torch.nn.Linear, variant: str, dtype: torch.dtype) -> tor
             codes, requires_grad=False, has_fp16_weights=False, CB=codes, SCB=scales
         )
         return layer
+    kind = {"quant_type": variant, "compress_statistics": False}
     layer = bitsandbytes.nn.Linear4bit(
-        linear.in_features, linear.out_features, compute_dtype=dtype, quant_type=variant, **sizes
+        linear.in_features, linear.out_features, compute_dtype=dtype, **kind, **sizes
     )
-    layer.weight = bitsandbytes.nn.Params4bit(
-        linear.weight.data, requires_grad=False, quant_type=variant
-    ).to(linear.weight.device)
+    layer.weight = bitsandbytes.nn.Params4bit(linear.weight.data, requires_grad=False, **kind).to(
+        linear.weight.device
+    )
     return layer
 
 
