@@ -29,7 +29,7 @@ from pytest_quantcheck.store import codec
 HERE = Path(__file__).parent
 FAKES = HERE.parent / "fakes"
 ROOT = HERE.parent.parent
-_PATIENCE_SECONDS = 120
+_PATIENCE_SECONDS = 600
 _OF_TIME = {"seconds", "measured_at", "n_from_store"}
 PYPROJECT = """\
 [tool.pytest.ini_options]
