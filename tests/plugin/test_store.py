@@ -29,12 +29,24 @@ small = [MultipleChoice.from_examples(
     rows(12, context=lambda i: f"{name} {i}:", choices=[" right", " wrong"], answer=0), name=name)
     for name in ("one", "two")]
 
-@pytest.mark.quant_budget("int4", workload=small[0], max_accuracy_drop=0.5, target="dataset")
-@pytest.mark.quant_budget("int8", workload=small[1], max_accuracy_drop=0.5, target="dataset")
-def test_small(quant): ...
+@pytest.mark.quant_budget("int4", workload=small[0], min_accuracy=0.5, target="dataset")
+def test_one(quant): ...
+
+@pytest.mark.quant_budget("int4", "int8", max_weight_memory_ratio=0.6)
+def test_both(quant):
+    for workload in small:
+        quant.measure(workload)
+"""
+BROKEN = """
+absent = MultipleChoice.from_jsonl("absent.jsonl")
 
 @pytest.mark.quant_budget("int4", max_weight_memory_ratio=0.6)
-def test_weights(quant): ...
+def test_absent(quant):
+    quant.measure(absent)
+
+@pytest.mark.quant_budget("int4", max_weight_memory_ratio=0.6)
+def test_absent_too(quant):
+    quant.measure(absent)
 """
 LINE = "reference scores of 2 workloads from the store, since 2*"
 REFERENCE = Variant(name="fp16", precision="fp16", backend="fake")
@@ -88,6 +100,19 @@ def test_the_second_run_never_loads_the_reference(stored):
     assert verdicts(warm) == verdicts(cold)
     assert all(one["n_from_store"] == 12 * one["is_reference"] for one in warm["measurements"])
     assert warm["warnings"] == cold["warnings"] == []
+
+
+def test_a_workload_is_scored_once_and_errors_belong_to_who_asks(stored, log):
+    stored.tests(SUITE + BROKEN)
+    for references in (2, 0):
+        result, record, _ = run(stored)
+        scored = [line for line in log.read_text(encoding="utf-8").splitlines() if "score" in line]
+        assert len(set(scored)) == len(scored) == 4 + references
+        assert {check["nodeid"].partition("::")[2] for check in record["checks"]} == {
+            "test_one[int4]", "test_both[int4]", "test_both[int8]"
+        }  # fmt: skip
+        for name in ("test_absent", "test_absent_too"):
+            result.stdout.fnmatch_lines([f"* {name}[[]int4[]] *", "*absent.jsonl*"])
 
 
 def test_two_workers_share_the_store(stored):

@@ -37,6 +37,7 @@ quant_model = "model"
 quant_variants = ["int8"]
 quant_reference = "fp16"
 quant_device = "cpu"
+quant_sequential = "on"
 [tool.quantcheck.variants.fp16]
 backend = "fake"
 precision = "slow-2"
@@ -57,17 +58,12 @@ def questions(name, n):
         [{"context": f"{name} {i}:", "choices": [" right", " wrong"], "answer": 0}
          for i in range(n)], name=name)
 
-SMALL = [questions(f"w{i}", 6) for i in range(30)]
-LARGE = questions("large", 2000)
+WORKLOADS = [*(questions(f"w{i}", 6) for i in range(30)), questions("large", 400)]
 
-@pytest.mark.parametrize("i", range(30))
-def test_small(quant, i):
-    quant.measure(SMALL[i])
-
-test_small = pytest.mark.quant_budget(max_accuracy_drop=0.5, target="dataset")(test_small)
-
-@pytest.mark.quant_budget(workload=LARGE, max_accuracy_drop=0.3)
-def test_large(quant): ...
+@pytest.mark.parametrize("i", range(31))
+@pytest.mark.quant_budget(max_weight_memory_ratio=2.0)
+def test_workload(quant, i):
+    quant.measure(WORKLOADS[i])
 """
 
 
