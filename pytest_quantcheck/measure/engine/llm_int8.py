@@ -203,7 +203,9 @@ def _own_columns(outliers: torch.Tensor, segments: Segments) -> torch.Tensor:
         shape = (len(segments.parents), outliers.shape[1])
         counts = torch.zeros(shape, dtype=torch.int32, device=outliers.device)
         return (counts.index_add_(0, segments.rows, outliers.to(torch.int32)) > 0)[segments.rows]
-    before = torch.nn.functional.pad(outliers.cumsum(dim=0, dtype=torch.int32), (0, 0, 1, 0))
+    # A GPU sums along the last dimension in parallel, along the first one row after the other.
+    sums = outliers.t().contiguous().cumsum(dim=1, dtype=torch.int32).t()
+    before = torch.nn.functional.pad(sums, (0, 0, 1, 0))
     first = before[segments.starts]  # (s + 1, c) outliers before each segment
     whole = first[1:] > first[:-1]
     path = whole
