@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tiny_models
 import torch
+import transformers
 import trees
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine import tree
+from pytest_quantcheck.measure.engine import causal, tree
 from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.loaded import Loaded
+from pytest_quantcheck.measure.engine.loaded import CUDA_LIMITS, Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
@@ -142,9 +145,7 @@ def test_sequences_longer_than_a_window_go_alone(load):
     config.pop("model_type")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        mistral = tiny_models.transformers.MistralForCausalLM(
-            tiny_models.transformers.MistralConfig(**config)
-        ).eval()
+        mistral = transformers.MistralForCausalLM(transformers.MistralConfig(**config)).eval()
     model = packed(load("llama", "fp16"), model=mistral)
     asked = trees.few_shot()
     assert {len(one.tokens) > 40 for one in asked} == {True, False}
@@ -216,3 +217,17 @@ def test_logits_that_are_not_finite_name_the_request(llama, monkeypatch, value):
     with pytest.raises(NonFiniteLogitsError, match="logits are not finite") as caught:
         model.score(asked)
     assert caught.value.request == 1
+
+
+@pytest.mark.parametrize(
+    ("config", "tokens"),
+    [
+        (transformers.LlamaConfig(intermediate_size=4096), 16_384),
+        (transformers.LlamaConfig(intermediate_size=14_336), 6_975),
+        (transformers.OPTConfig(ffn_dim=8_192), 12_207),
+        (transformers.GPT2Config(n_embd=4_096), 6_103),
+    ],
+    ids=["narrow", "wide", "OPT", "GPT-2"],
+)
+def test_packs_have_fewer_tokens_where_layers_are_wide(config, tokens):
+    assert causal._pack_tokens(SimpleNamespace(config=config), CUDA_LIMITS) == tokens

@@ -8,7 +8,7 @@ import pytest
 import torch
 import trees
 
-from pytest_quantcheck.measure.engine import blocks
+from pytest_quantcheck.measure.engine import blocks, varlen
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, adapt_varlen, find_varlen
 
@@ -100,6 +100,15 @@ def random_parts(pack, shape, dtype=torch.float32):
 def test_each_row_sees_its_own_sequence_and_nothing_else(kernel, requests, shape):
     pack = trees.one_pack(requests)
     parts = random_parts(pack, shape)
+    found = kernel.attend(*parts, scale=0.3, layout=kernel.load(pack, CPU))
+    assert torch.allclose(found, trees.dense_attention(*parts, pack, 0.3), atol=1e-5)
+
+
+def test_rows_are_merged_in_chunks(monkeypatch):
+    monkeypatch.setattr(varlen, "_CHUNK_ROWS", 7)
+    pack = trees.one_pack(PACKS["three levels"])
+    parts = random_parts(pack, (4, 2, 16))
+    kernel = KERNELS["newest"]
     found = kernel.attend(*parts, scale=0.3, layout=kernel.load(pack, CPU))
     assert torch.allclose(found, trees.dense_attention(*parts, pack, 0.3), atol=1e-5)
 

@@ -58,6 +58,7 @@ class TreeAttention:
     """
 
     def __init__(self, model: PreTrainedModel, kernel: Kernel) -> None:
+        self.model = model
         self._configs = _configs(model)
         self._kernel = kernel
         self._pack: Pack | None = None

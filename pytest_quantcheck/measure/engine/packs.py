@@ -134,32 +134,36 @@ class _Splitter:
     ) -> Iterator[_Unit]:
         """Yield the units of one subtree; the first one answers what is owed of those above."""
         segment = self._segments[index]
-        if not segment.children or self._fits([index], tokens):
+        if not segment.children or self._fits(tokens + segment.tokens, segment.leaves):
             yield self._unit(above, [index], tokens, owed)
             return
         above, owed, tokens = (*above, index), (*owed, index), tokens + segment.size
-        group: list[int] = []
-        for child in segment.children:
-            if self._fits([*group, child], tokens):
-                group.append(child)
-                continue
-            if group:
+        for group, fits in self._groups(segment.children, tokens):
+            if fits:
                 yield self._unit(above, group, tokens, owed)
-                group, owed = [], ()
-            if self._fits([child], tokens):
-                group = [child]
             else:
-                yield from self._cut(child, above, tokens, owed)
-                owed = ()
-        if group:
-            yield self._unit(above, group, tokens, owed)
+                yield from self._cut(group[0], above, tokens, owed)
+            owed = ()
 
-    def _fits(self, group: Sequence[int], tokens: int) -> bool:
-        below = [self._segments[index] for index in group]
-        return (
-            tokens + sum(one.tokens for one in below) <= self._most_tokens
-            and sum(one.leaves for one in below) <= self._most_sequences
-        )
+    def _groups(self, children: Sequence[int], tokens: int) -> Iterator[tuple[list[int], bool]]:
+        """Yield children that fit together, or one that does not fit."""
+        group: list[int] = []
+        own = leaves = 0
+        for child in children:
+            one = self._segments[child]
+            if group and not self._fits(tokens + own + one.tokens, leaves + one.leaves):
+                yield group, True
+                group, own, leaves = [], 0, 0
+            if self._fits(tokens + own + one.tokens, leaves + one.leaves):
+                group.append(child)
+                own, leaves = own + one.tokens, leaves + one.leaves
+            else:
+                yield [child], False
+        if group:
+            yield group, True
+
+    def _fits(self, tokens: int, leaves: int) -> bool:
+        return tokens <= self._most_tokens and leaves <= self._most_sequences
 
     def _unit(
         self, above: tuple[int, ...], group: Sequence[int], tokens: int, owed: tuple[int, ...]

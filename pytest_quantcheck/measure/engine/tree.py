@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from pytest_quantcheck.measure.engine.llm_int8 import packed, segments_on
+from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed, segments_on
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
 from pytest_quantcheck.measure.engine.upload import upload
@@ -50,6 +51,7 @@ class PackForward:
     ) -> None:
         self.split = split
         self.longest = longest
+        self._is_int8 = is_llm_int8(attention.model)
         self._attention = attention
         self._device = device
 
@@ -61,7 +63,10 @@ class PackForward:
         """Return the final hidden states of each row, (t, d)."""
         tokens, positions = upload([pack.tokens, pack.positions], torch.device(self._device))
         self._attention.expect(pack)
-        with packed(segments_on(self._device, pack.segments, pack.parents.tolist())):
+        with ExitStack() as stack:
+            if self._is_int8:
+                segments = segments_on(self._device, pack.segments, pack.parents.tolist())
+                stack.enter_context(packed(segments))
             return self.split.body.states(tokens[None], positions[None])[0]
 
 

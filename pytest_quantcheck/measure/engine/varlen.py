@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.engine.packs import Pack
 
+_CHUNK_ROWS = 4096
+"""Rows merged at once: float32 takes memory."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
@@ -135,8 +138,11 @@ class VarlenKernel:
             )
             own_lse = lse.index_select(1, level.below)
             weight = torch.sigmoid(part_lse - own_lse).t()[..., None]  # (b, h, 1) float32
-            own = found.index_select(0, level.below).float()
-            found.index_copy_(0, level.below, own.lerp(part.float(), weight).to(found.dtype))
+            for chunk in range(0, len(level.below), _CHUNK_ROWS):
+                rows = level.below[chunk : chunk + _CHUNK_ROWS]
+                one, other = found.index_select(0, rows), part[chunk : chunk + _CHUNK_ROWS]
+                merged = one.float().lerp_(other.float(), weight[chunk : chunk + _CHUNK_ROWS])
+                found.index_copy_(0, rows, merged.to(found.dtype))
             lse.index_copy_(1, level.below, torch.logaddexp(own_lse, part_lse))
         return found
 
