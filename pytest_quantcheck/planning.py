@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from pytest_quantcheck.core.grammar import parse_limit
+from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.plan import Assumptions, Plan
@@ -187,6 +188,11 @@ def _plan(
     stated = parse_limit(limit, value)
     if not stated.is_statistical:
         raise UsageError(f"{limit} compares weights exactly; no number of examples matters")
+    if compares_models(stated.metric):
+        raise UsageError(
+            f"{limit} is not planned: how many documents it takes depends on how far two models' "
+            "predictions are apart from document to document; run it once, and the summary says"
+        )
     if type(family_size) is not int or family_size < 1:
         raise UsageError(f"family_size={family_size!r}: expected a whole number, at least 1")
     _check(assuming)

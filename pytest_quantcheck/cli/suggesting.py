@@ -46,7 +46,8 @@ class _Pair:
 
     def sides(self, metric: str) -> Sides | None:
         """Return the scores of both for one metric, if both have some."""
-        found = [record.rows_of(metric) for record in (self.reference, self.variant)]
+        compared = self.variant if METRICS[metric].is_of_pair else self.reference
+        found = [record.rows_of(metric) for record in (compared, self.variant)]
         reference, variant = (None if rows is None else _scores(rows) for rows in found)
         if reference is None or variant is None:
             return None
@@ -156,7 +157,7 @@ def _rows(record: ExamplesRecord) -> ScoresRecord:
 
 
 def _scores(rows: ScoresRecord) -> ExampleScores:
-    ids = rows.ids or []
+    ids, found = rows.ids or [], rows.observations
     return ExampleScores(
         metric=rows.metric,
         ids=tuple(ids),
@@ -164,6 +165,8 @@ def _scores(rows: ScoresRecord) -> ExampleScores:
         weights=np.array(rows.weights or [1.0] * len(ids), np.float64),
         clusters=None if rows.clusters is None else np.array(rows.clusters, np.int64),
         bounds=None if rows.bounds is None else (rows.bounds[0], rows.bounds[1]),
+        observations=None if found is None else tuple(np.array(one, np.float64) for one in found),
+        is_identical=rows.is_identical,
     )
 
 

@@ -47,6 +47,10 @@ class ScoresRecord:
     """(n,) where `ids` are given; None: each stands alone."""
     bounds: list[float] | None
     """Lowest and highest possible value; None if unbounded."""
+    observations: list[list[float]] | None
+    """(n,) what each value stands for, one number a token, where a quantile of all counts."""
+    is_identical: bool
+    """Whether everything behind the values equals the reference's bit for bit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -120,6 +120,11 @@ def _grammar() -> dict[str, _Form]:
 
 def _forms_of(metric: Metric) -> dict[str, _Form]:
     name, level, unit = metric.name, metric.level_unit, metric.degradation_unit
+    if metric.is_of_pair:
+        bound = _bound_of(metric)
+        side = "max" if bound is Bound.UPPER else "min"
+        form = _Form(statistic=Statistic.VARIANT_LEVEL, metric=name, bound=bound, unit=level)
+        return {f"{side}_{name}": form}
     if metric.direction is Direction.LOWER_IS_BETTER:
         is_ratio = metric.scale is Scale.NLL
         worse = Statistic.LOG_RATIO if is_ratio else Statistic.RISE
@@ -143,6 +148,10 @@ def _forms_of(metric: Metric) -> dict[str, _Form]:
     }
 
 
+def _bound_of(metric: Metric) -> Bound:
+    return Bound.UPPER if metric.direction is Direction.LOWER_IS_BETTER else Bound.LOWER
+
+
 def _upper(statistic: Statistic, metric: str | None, unit: Unit) -> _Form:
     return _Form(statistic=statistic, metric=metric, bound=Bound.UPPER, unit=unit)
 
@@ -163,6 +172,9 @@ def _wrong_way(keyword: str) -> str:
     metric = METRICS.get(match["metric"]) if match else None
     if metric is None:
         return ""
+    if metric.is_of_pair:
+        (keyword,) = _forms_of(metric)
+        return f"{metric.name} compares variant and reference by itself: {keyword}=…"
     if metric.scale is Scale.NLL:
         return f"{metric.name} is compared as a ratio: max_{metric.name}_ratio=1.02"
     is_lower = metric.direction is Direction.LOWER_IS_BETTER
@@ -179,7 +191,7 @@ def _check_value(limit: Limit) -> None:
             raise UsageError(
                 f"{stated}: expected a fraction below 1; {value:g} % is written {value / 100:g}"
             )
-        case Unit.RATIO | Unit.PERPLEXITY if value == 0:
+        case Unit.RATIO | Unit.PERPLEXITY | Unit.NATS if value == 0:
             raise UsageError(f"{stated}: expected a number above 0")
         case Unit.RATIO if limit.statistic is Statistic.RECOVERY:
             if value > 1:

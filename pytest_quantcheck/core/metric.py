@@ -24,6 +24,12 @@ class Scale(Enum):
     """Each example has a real score, bounded or not."""
     NLL = "nll"
     """Each example has a negative log-likelihood in nats and a number of tokens."""
+    DIVERGENCE = "divergence"
+    """Each example has a divergence in nats, 0 or more, added up over its tokens."""
+    QUANTILE = "quantile"
+    """Each example has a divergence for each of its tokens; a quantile of all of them counts."""
+    SHARE = "share"
+    """Each example has a number of tokens, of which some count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,10 @@ class Metric:
     """Unit of the metric itself: `91.2 %`."""
     degradation_unit: Unit
     """Unit of reference against variant: `2.3 pp`."""
+    is_of_pair: bool = False
+    """Whether it compares two models by itself, so that the reference's own is the ideal."""
+    quantile: float | None = None
+    """Which one, where a quantile counts."""
 
     @property
     def is_correctness(self) -> bool:
@@ -61,6 +71,18 @@ def _fault(name: str) -> Metric:
         scale=Scale.BINARY,
         level_unit=Unit.FRACTION,
         degradation_unit=Unit.POINTS,
+    )
+
+
+def _divergence(name: str, scale: Scale, *, quantile: float | None = None) -> Metric:
+    return Metric(
+        name=name,
+        direction=Direction.LOWER_IS_BETTER,
+        scale=scale,
+        level_unit=Unit.NATS,
+        degradation_unit=Unit.NATS,
+        is_of_pair=True,
+        quantile=quantile,
     )
 
 
@@ -92,6 +114,21 @@ METRICS = {
             level_unit=Unit.PERPLEXITY,
             degradation_unit=Unit.RATIO,
         ),
+        _divergence("mean_kl", Scale.DIVERGENCE),
+        _divergence("p99_kl", Scale.QUANTILE, quantile=0.99),
+        Metric(
+            name="top1_agreement",
+            direction=Direction.HIGHER_IS_BETTER,
+            scale=Scale.SHARE,
+            level_unit=Unit.FRACTION,
+            degradation_unit=Unit.POINTS,
+            is_of_pair=True,
+        ),
     )
 }
 """Every metric, by name."""
+
+
+def compares_models(metric: str | None) -> bool:
+    """Return whether a metric, by name, compares two models by itself; None names none."""
+    return metric in METRICS and METRICS[metric].is_of_pair

@@ -23,16 +23,20 @@ class Unit(Enum):
     """Variant over reference: `1.034`."""
     PERPLEXITY = "perplexity"
     """exp(nats per token): `8.41`."""
+    NATS = "nats"
+    """A divergence for each token: `0.01602 nats`."""
     BYTES = "bytes"
     """A size, printed in binary units: `14.9 GiB`."""
 
 
+_SIGNS = {Unit.FRACTION: " %", Unit.POINTS: " pp", Unit.NATS: " nats"}
 _PRINTED = {
     Unit.FRACTION: (100, 1),
     Unit.POINTS: (100, 1),
     Unit.SCORE: (1, 4),
     Unit.RATIO: (1, 3),
     Unit.PERPLEXITY: (1, 2),
+    Unit.NATS: (1, 5),
     Unit.BYTES: (1, 0),
 }
 """Scale and digits behind the point."""
@@ -54,8 +58,7 @@ def format_quantity(value: float, unit: Unit) -> str:
     """
     if unit is Unit.BYTES:
         return format_bytes(value)
-    suffix = {Unit.FRACTION: " %", Unit.POINTS: " pp"}.get(unit, "")
-    return format_bare(value, unit) + suffix
+    return format_bare(value, unit) + _SIGNS.get(unit, "")
 
 
 def format_bare(value: float, unit: Unit) -> str:
@@ -86,10 +89,10 @@ def format_limit(value: float, unit: Unit) -> str:
     '1.06'
     """
     if unit not in {Unit.FRACTION, Unit.POINTS}:
-        return f"{value:.10g}"
+        return f"{value:.10g}" + _SIGNS.get(unit, "")
     percent = f"{100 * value:.10g}"
     digits = percent if "." in percent else percent + ".0"
-    return digits + (" %" if unit is Unit.FRACTION else " pp")
+    return digits + _SIGNS[unit]
 
 
 def format_interval(low: float, high: float, unit: Unit) -> str:

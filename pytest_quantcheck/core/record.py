@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord  # noqa: TC001 - revived
+from pytest_quantcheck.core.tokens import DivergenceRecord  # noqa: TC001 - revived
 
 SCHEMA_VERSION = 1
 _TEETH = 0.5
@@ -121,6 +122,8 @@ class CheckRecord:
     n_better: int
     slices: list[SliceRecord]
     """Where the examples that got worse are; empty where the data names no slices."""
+    divergence: DivergenceRecord | None
+    """Of the predictions; None where the budget asks nothing of them."""
     noise_floor: float | None
     """Largest degradation that may be noise, in `unit`; None where it was not measured."""
     examples: str | None
@@ -189,6 +192,8 @@ class MeasurementRecord:
     """Digest of the token ids the model was given for every example."""
     first_token_ids: list[int]
     """Of the first example, as the model saw them."""
+    divergence: DivergenceRecord | None
+    """From the reference's predictions; None where no budget asks, and of the reference."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

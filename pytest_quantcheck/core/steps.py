@@ -28,8 +28,8 @@ def loosen(limit: Limit, value: float) -> float:
     -------
     float
         Of fractions, points, and what a ratio is away from 1, a multiple of 0.005; of what is
-        below 0.01 one of 0.001, and of what is below 0.001 one of 0.0001. Of perplexities and
-        other scores two digits and a half. What may only grow is at least one step.
+        below 0.01 one of 0.001, and of what is below 0.001 one of 0.0001. Of perplexities,
+        divergences and other scores two digits and a half. What may only grow is at least one step.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def loosen(limit: Limit, value: float) -> float:
     exact, is_upper = Decimal(repr(float(value))), limit.bound is Bound.UPPER
     if limit.unit is Unit.RATIO:
         return float(1 + _outwards(exact - 1, is_upper=is_upper))
-    if limit.unit in {Unit.PERPLEXITY, Unit.SCORE}:
+    if limit.unit in {Unit.PERPLEXITY, Unit.SCORE, Unit.NATS}:
         step = _relative_step(exact)
         return float(_to_step(exact, step, is_upper=is_upper))
     if is_upper:

@@ -41,6 +41,8 @@ class Reason(Enum):
     """Every example differs by the same amount: a rule, not a test."""
     FEW_NONZERO_DIFFERENCES = "few_nonzero_differences"
     """Under 20 examples differ, and the scores are unbounded: no valid test."""
+    TOO_SKEWED = "too_skewed"
+    """The values are so skewed that PASS needs more of them: rare large ones may be missing."""
     SKEWED_BY_ONE = "skewed_by_one"
     """One example carries more than half of all differences."""
     BELOW_NOISE_FLOOR = "below_noise_floor"

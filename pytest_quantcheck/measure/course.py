@@ -103,6 +103,7 @@ class Course:
             is_cut=_concatenated(parts, lambda part: part.is_cut),
             is_stored=_concatenated(parts, lambda part: part.is_stored),
             measured_at=min(part.measured_at for part in parts),
+            divergences=_concatenated(parts, lambda part: part.divergences),
             doubts=tuple(map(_joined_doubt, zip(*(part.doubts for part in parts), strict=True))),
             scores={
                 name: _concatenated_scores([part.scores[name] for part in parts])
@@ -156,7 +157,6 @@ def select(measured: Measurement, places: Sequence[int]) -> Measurement:
     -----
     Tokens and seconds stay what was spent.
     """
-    kept = np.array(places, np.int64)
     return replace(
         measured,
         examples=_taken(measured.examples, places),
@@ -167,7 +167,8 @@ def select(measured: Measurement, places: Sequence[int]) -> Measurement:
         doubts=tuple(
             replace(doubt, is_found=_taken(doubt.is_found, places)) for doubt in measured.doubts
         ),
-        scores={name: _selected(scores, kept) for name, scores in measured.scores.items()},
+        scores={name: scores.taken(places) for name, scores in measured.scores.items()},
+        divergences=_taken(measured.divergences, places),
     )
 
 
@@ -204,24 +205,15 @@ def _concatenated(
     return tuple(value for part in parts for value in values(part))
 
 
-def _selected(
-    scores: ExampleScores, kept: np.ndarray[tuple[int], np.dtype[np.int64]]
-) -> ExampleScores:
-    return replace(
-        scores,
-        ids=tuple(scores.ids[i] for i in kept),
-        values=scores.values[kept],
-        weights=scores.weights[kept],
-        clusters=None if scores.clusters is None else scores.clusters[kept],
-    )
-
-
 def _concatenated_scores(parts: Sequence[ExampleScores]) -> ExampleScores:
     clusters = [part.clusters for part in parts if part.clusters is not None]
+    found = [one for part in parts for one in part.observations or ()]
     return replace(
         parts[0],
         ids=tuple(name for part in parts for name in part.ids),
         values=np.concatenate([part.values for part in parts]),
         weights=np.concatenate([part.weights for part in parts]),
         clusters=np.concatenate(clusters) if clusters else None,
+        observations=tuple(found) if found else None,
+        is_identical=all(part.is_identical for part in parts),
     )

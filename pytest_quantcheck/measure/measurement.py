@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.divergence import DocumentDivergence
     from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.example import Example
 
@@ -104,6 +105,8 @@ class Measurement(TaskResult):
     """UTC, ISO 8601."""
     is_stored: tuple[bool, ...] = ()
     """(n,) whether an earlier run measured an example; none where nobody asked."""
+    divergences: tuple[DocumentDivergence, ...] = ()
+    """(n,) of a variant's documents against the reference; none where no budget asks."""
 
     @property
     def n_stored(self) -> int:

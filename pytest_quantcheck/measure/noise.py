@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantcheck.measure.divergence import with_divergences
 from pytest_quantcheck.measure.outcome import Failed, attempt
 from pytest_quantcheck.measure.pairwise import pair
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_quantcheck.measure.course import Course
+    from pytest_quantcheck.measure.divergence_meter import DivergenceMeter
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.base import Workload
@@ -30,6 +32,8 @@ class NoiseMeter:
         Measures a part of a course on the reference.
     course : callable
         Returns the course of a workload.
+    comparer : DivergenceMeter
+        Compares predictions, where that is asked.
 
     Notes
     -----
@@ -38,11 +42,19 @@ class NoiseMeter:
     """
 
     def __init__(
-        self, measure_part: Callable[..., Measurement], course: Callable[[Workload[Any]], Course]
+        self,
+        measure_part: Callable[..., Measurement],
+        course: Callable[[Workload[Any]], Course],
+        comparer: DivergenceMeter,
     ) -> None:
         self._measure_part = measure_part
         self._course = course
+        self._comparer = comparer
         self._known: dict[Workload[Any], MeasuredPair | Failed] = {}
+
+    def forget(self, workload: Workload[Any]) -> None:
+        """Put a workload's pair together again when next asked: more is asked of it."""
+        self._known.pop(workload, None)
 
     def measure(self, workload: Workload[Any]) -> MeasuredPair:
         """Return both measurements of the reference as a pair; a judge compares the two.
@@ -63,7 +75,10 @@ class NoiseMeter:
         measure = partial(self._measure_part, self._course(workload), 0)
         first = measure(pack_limit=None)
         second = measure(pack_limit=other_limit(first.pack_limit), is_again=True)
-        return pair(first, in_order_of(first, second), workload)
+        found = pair(first, in_order_of(first, second), workload)
+        limits = (first.pack_limit, second.pack_limit)
+        compared = self._comparer.noise(self._course(workload), 0, limits=limits)
+        return with_divergences(found, compared) if compared else found
 
 
 def in_order_of(first: Measurement, second: Measurement) -> Measurement:
@@ -86,15 +101,7 @@ def in_order_of(first: Measurement, second: Measurement) -> Measurement:
 def _in_order_of(ids: tuple[str, ...], scores: ExampleScores) -> ExampleScores:
     """Return the scores of examples, or of blocks of documents, in the order of `ids`."""
     places = {name: place for place, name in enumerate(scores.ids)}
-    order = [places[name] for name in ids]
-    clusters = scores.clusters
-    return replace(
-        scores,
-        ids=ids,
-        values=scores.values[order],
-        weights=scores.weights[order],
-        clusters=None if clusters is None else clusters[order],
-    )
+    return scores.taken([places[name] for name in ids])
 
 
 def other_limit(limit: int | None) -> int:

@@ -100,9 +100,13 @@ class Pool:
 
     def fits_both(self, one: Variant, other: Variant) -> bool:
         """Return whether two variants can stay in memory together."""
-        wanted = self._estimate(one) + self._estimate(other)
+        wanted = self.bytes_of(one, other)
         both = {(self.source, one), (self.source, other)}
         return wanted + self._residents.pinned_bytes(beside=both) <= self._budget_bytes()
+
+    def bytes_of(self, *variants: Variant) -> int:
+        """Return about how many bytes some variants take together."""
+        return sum(self._estimate(variant) for variant in variants)
 
     def close(self) -> None:
         """Free every variant, pinned or not."""

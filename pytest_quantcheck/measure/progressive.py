@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from pytest_quantcheck.measure.course import select_pair
+from pytest_quantcheck.measure.divergence import with_divergences
 from pytest_quantcheck.measure.measurement import MeasuredPair
 from pytest_quantcheck.measure.outcome import Failed, attempt
 from pytest_quantcheck.measure.pairwise import pair
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.protocols import Watcher
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.course import Course
+    from pytest_quantcheck.measure.divergence_meter import DivergenceMeter
     from pytest_quantcheck.measure.measurement import Measurement
 
 
@@ -47,6 +49,7 @@ class GrowingPair:
     variant: Variant
     measure: MeasurePart
     fits_both: Callable[[], bool]
+    comparer: DivergenceMeter
     _parts: list[MeasuredPair | Failed] = field(default_factory=list)
     _prefixes: dict[int, MeasuredPair] = field(default_factory=dict)
     """Pairs on the first batches, by how many."""
@@ -111,6 +114,11 @@ class GrowingPair:
         self._pack_limit = variant.pack_limit
         check_same_prompts(reference, variant)
         found = pair(reference, variant, self.course.workload)
+        compared = self.comparer.divergences(
+            self.variant, self.course, number, pack_limit=self._pack_limit
+        )
+        if compared:
+            found = with_divergences(found, compared)
         return MeasuredPair(
             reference=self.course.coded(found.reference, number),
             variant=self.course.coded(found.variant, number),
@@ -119,10 +127,12 @@ class GrowingPair:
     def _measure_reference(self, number: int, pack_limit: int | None) -> Measurement:
         """Return one part of the reference, measured with all that follow if it must leave."""
         found = self.measure(self.reference, self.course, number, pack_limit=pack_limit)
+        self.comparer.keep(self.course, number, pack_limit=found.pack_limit)
         if number + 1 < len(self.course.parts) and not self.fits_both():
             with suppress(Exception):  # kept by measure, raised for who gets that far
                 limit = found.pack_limit
                 for following in range(number + 1, len(self.course.parts)):
                     ahead = self.measure(self.reference, self.course, following, pack_limit=limit)
                     limit = ahead.pack_limit
+                    self.comparer.keep(self.course, following, pack_limit=limit)
         return found

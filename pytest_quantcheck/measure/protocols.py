@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.backends.kept import QuantizedStore
+    from pytest_quantcheck.measure.divergence import Predictions
     from pytest_quantcheck.workloads.decoding import Decoding
 
     Advance: TypeAlias = Callable[[int, int], None]
@@ -188,6 +189,18 @@ class LoadedModel(Protocol):
         ------
         NonFiniteLogitsError
             The logits behind a request are NaN or infinite.
+        """
+        ...
+
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> Predictions:
+        """Return what the model predicts for each scored token, to be compared with another.
+
+        Raises
+        ------
+        MeasurementError
+            The states of one sequence do not fit into the memory of the device.
         """
         ...
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pytest_quantcheck.errors import QuantcheckError
 from pytest_quantcheck.measure.course import Portion, plan_course
+from pytest_quantcheck.measure.divergence_meter import DivergenceMeter
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.noise import NoiseMeter
 from pytest_quantcheck.measure.outcome import Failed, attempt
@@ -75,7 +76,8 @@ class Runner:
         self._known: dict[_Key, Measurement | Failed] = {}
         self._courses: dict[Workload[Any], Course] = {}
         self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
-        self.noise = NoiseMeter(partial(self._part, reference), self.course)
+        self._divergence = DivergenceMeter(pool, reference)
+        self.noise = NoiseMeter(partial(self._part, reference), self.course, self._divergence)
 
     def measure(
         self, variant: Variant, workload: Workload[Any], *, pack_limit: int | None = None
@@ -147,8 +149,23 @@ class Runner:
                 variant=variant,
                 measure=self._part,
                 fits_both=partial(self._fits_both, variant),
+                comparer=self._divergence,
             )
         return self._pairs[key].measured(watcher)
+
+    def compare_predictions(self, workloads: Iterable[Workload[Any]]) -> None:
+        """Measure divergence and agreement on these workloads, beside what they measure anyway.
+
+        Notes
+        -----
+        Scores do not change: what was measured is kept, and the pair put together again.
+        """
+        asked = set(workloads)
+        if self._divergence.ask(asked):
+            for key in [key for key in self._pairs if key[1] in asked]:
+                del self._pairs[key]
+            for workload in asked:
+                self.noise.forget(workload)
 
     def course(self, workload: Workload[Any]) -> Course:
         """Return which examples of a workload are measured, and in what parts.
@@ -189,6 +206,7 @@ class Runner:
         for workload in workloads:
             try:
                 self.measure(self._reference, workload)
+                self._keep_predictions(workload)
                 if with_noise:
                     self.noise.measure(workload)
             except Exception:  # noqa: BLE001, S112 - kept by measure, raised for who asks
@@ -213,6 +231,7 @@ class Runner:
         self._reference_weights = None
         self._pairs.clear()
         self._courses.clear()
+        self._divergence.close()
         self._pool.close()
 
     def _fits_both(self, variant: Variant) -> bool:
@@ -221,6 +240,13 @@ class Runner:
             return self._pool.fits_both(self._reference, variant)
         except QuantcheckError:
             return True  # each test that asks is told so
+
+    def _keep_predictions(self, workload: Workload[Any]) -> None:
+        """Keep the reference's predictions on all of a workload, if that is asked."""
+        course, limit = self.course(workload), None
+        for part in range(len(course.parts)):
+            limit = self._part(self._reference, course, part, pack_limit=limit).pack_limit
+            self._divergence.keep(course, part, pack_limit=limit)
 
     def _part(
         self,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_quantcheck.core.budget import Location
+from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.core.parse import MarkerArguments, parse_marker
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     from pytest_quantcheck.core.budget import Budget
@@ -96,6 +97,12 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
                     f"for {budget.variant} on the same level; keep one"
                 )
     return tuple(chosen.values())
+
+
+def compared_workloads(budgets: Iterable[Budget]) -> tuple[WorkloadLike, ...]:
+    """Return the workloads on which budgets compare the predictions of reference and variant."""
+    named = (budget.workload for budget in budgets if compares_models(budget.limit.metric))
+    return tuple(dict.fromkeys(workload for workload in named if workload is not None))
 
 
 def by_level(item: pytest.Item, name: str) -> list[tuple[_Level, pytest.Mark]]:

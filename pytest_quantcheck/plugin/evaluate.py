@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
-from pytest_quantcheck.core.metric import METRICS
+from pytest_quantcheck.core.metric import METRICS, compares_models
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
 from pytest_quantcheck.plugin.gallery import examine_changes
 from pytest_quantcheck.plugin.noise import noise_floor
 from pytest_quantcheck.plugin.pilots import pilot_of
 from pytest_quantcheck.plugin.slices import restrict
+from pytest_quantcheck.plugin.tokens import divergence_record
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.noise import hold_back
 from pytest_quantcheck.stats.pilot import foreseen_chance
@@ -131,7 +132,14 @@ def evaluate(
 def _judged(
     budget: Budget, reference: ExampleScores, variant: ExampleScores, terms: Terms
 ) -> Verdict:
-    return judge(budget.limit, reference, variant=variant, levels=terms.levels, target=terms.target)
+    return judge(
+        budget.limit,
+        reference,
+        variant=variant,
+        levels=terms.levels,
+        target=terms.target,
+        gate=terms.gate,
+    )
 
 
 def _early(
@@ -180,6 +188,7 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         fingerprint=measured.fingerprint,
         prompt_fingerprint=measured.prompt_fingerprint,
         first_token_ids=list(measured.first_token_ids),
+        divergence=divergence_record(measured),
     )
 
 
@@ -255,6 +264,7 @@ def _record(
         n_worse=changes.n_worse,
         n_better=changes.n_better,
         slices=list(changes.slices),
+        divergence=divergence_record(measured) if compares_models(about.metric) else None,
         noise_floor=about.noise_floor,
         examples=pair.examples if measured else None,
     )

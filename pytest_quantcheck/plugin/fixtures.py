@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.core.parse import check_measured, is_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.verdict import Outcome
@@ -216,6 +217,8 @@ class Quant:
         budgets = self._waiting_for(workload, in_body=in_body)
         if budgets or workload not in self._bench.pairs:
             self._watched.update(budgets)
+            if any(compares_models(one.limit.metric) for one in budgets):
+                self._laboratory.runner.compare_predictions([workload])
             self._bench.measure(workload, {one: self._terms(one) for one in budgets})
         return self._bench.pairs[workload]
 

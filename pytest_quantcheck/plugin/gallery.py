@@ -81,7 +81,8 @@ def examine_changes(
 def _by_example(measurement: Measurement, metric: str) -> dict[str, float]:
     """Return the value per observation of each example: right or wrong, score, nats per token."""
     scores = measurement.scores[metric]
-    values = (scores.values / scores.weights).tolist()
+    is_sum = scores.observations is None
+    values = (scores.values / scores.weights if is_sum else scores.values).tolist()
     return dict(zip(scores.ids, values, strict=True))
 
 

@@ -137,6 +137,7 @@ class Laboratory:
             archive=self._archive,
             progress=shared.progress,
         )
+        self.runner.compare_predictions(shared.session.compared)  # type: ignore[arg-type]  # ours
         self._is_prefetched = False
 
     @property

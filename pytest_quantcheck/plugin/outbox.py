@@ -14,6 +14,7 @@ from pytest_quantcheck.core.examples import (
     pack,
     to_line,
 )
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.record import FileRecord
 from pytest_quantcheck.report.json import render_json
 
@@ -92,7 +93,11 @@ def _record(side: Side, measured: Measurement, reference: str | None) -> Example
         ids=[*ids],
         clusters=_plain(clusters),
         slices=slices if any(name is not None for name in slices) else None,
-        scores=[_scores(scores, ids) for scores in measured.scores.values()],
+        scores=[
+            _scores(scores, ids)
+            for name, scores in measured.scores.items()
+            if reference is not None or not METRICS[name].is_of_pair  # a reference's are ideal
+        ],
         outputs=[capped(output.text, LONGEST_OUTPUT) for output in measured.outputs],
         margins=margins if any(margin is not None for margin in margins) else None,
         n_tokens=n_tokens if any(count is not None for count in n_tokens) else None,
@@ -100,7 +105,7 @@ def _record(side: Side, measured: Measurement, reference: str | None) -> Example
 
 
 def _scores(scores: ExampleScores, ids: tuple[str, ...]) -> ScoresRecord:
-    is_whole = scores.ids == ids
+    is_whole, found = scores.ids == ids, scores.observations
     return ScoresRecord(
         metric=scores.metric,
         values=scores.values.tolist(),
@@ -108,6 +113,8 @@ def _scores(scores: ExampleScores, ids: tuple[str, ...]) -> ScoresRecord:
         ids=None if is_whole else [*scores.ids],
         clusters=None if is_whole else _plain(scores.clusters),
         bounds=[*map(float, scores.bounds)] if scores.bounds else None,
+        observations=None if found is None else [one.tolist() for one in found],
+        is_identical=scores.is_identical,
     )
 
 

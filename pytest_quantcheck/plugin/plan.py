@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_quantcheck.core.budget import Target
+from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.pilots import recall
@@ -106,15 +107,19 @@ class Planner:
         counted = self._count(budget, pilot)
         is_tested = (budget.target or self._session.settings.target) is Target.POPULATION
         source = "last run" if pilot else "assumed"
+        is_planned = not compares_models(limit.metric)
+        if not is_planned:
+            source = "not planned: depends on the predictions"
         if not is_tested or counted is None:
             source = "n is known after a run" if is_tested else "these examples only"
+        has_figures = is_tested and is_planned
         return PlannedCheck(
             workload=place,
             variant=budget.variant,
             limit=limit,
             n=counted.n if counted else None,
             n_clusters=counted.n_clusters if counted else None,
-            figures=self._figures(budget, pilot, counted) if counted and is_tested else None,
+            figures=self._figures(budget, pilot, counted) if has_figures and counted else None,
             source=source,
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from pytest_quantcheck.core.budget import Budget
+    from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.core.record import ItemRecord
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.fixtures import Quant
@@ -153,6 +154,12 @@ class QuantcheckSession:
         )
 
     # Fixtures
+
+    @property
+    def compared(self) -> tuple[WorkloadLike, ...]:
+        """The workloads on which a budget of any test collected compares predictions."""
+        budgets = (budget for found in self._budgets.values() for budget in found)
+        return collect.compared_workloads(budgets)
 
     @property
     def laboratories(self) -> Laboratories:

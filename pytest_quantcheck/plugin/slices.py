@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.core.limit import Bound, Limit, Statistic
 from pytest_quantcheck.core.verdict import Levels, Outcome
@@ -46,6 +44,9 @@ def restrict(measurement: Measurement, name: str, *, shown: str) -> Measurement:
         measurement,
         examples=tuple(measurement.examples[i] for i in positions),
         outputs=tuple(measurement.outputs[i] for i in positions),
+        divergences=tuple(measurement.divergences[i] for i in positions)
+        if measurement.divergences
+        else (),
         scores={
             metric: _of_examples(scores, ids=ids, inside=inside)
             for metric, scores in measurement.scores.items()
@@ -64,14 +65,8 @@ def check_slice(name: str, known: Collection[str], *, workload: str, shown: str)
 def _of_examples(scores: ExampleScores, *, ids: set[str], inside: set[str]) -> ExampleScores:
     """Return the scores of the examples `inside`; an example may be scored in parts, `id#1`."""
     owners = (found if found in ids else found.rpartition("#")[0] for found in scores.ids)
-    kept = np.flatnonzero([owner in inside for owner in owners])
-    return replace(
-        scores,
-        ids=tuple(scores.ids[i] for i in kept),
-        values=scores.values[kept],
-        weights=scores.weights[kept],
-        clusters=None if scores.clusters is None else scores.clusters[kept],
-    )
+    kept = [row for row, owner in enumerate(owners) if owner in inside]
+    return scores.taken(kept)
 
 
 def collapsed(

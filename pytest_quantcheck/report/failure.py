@@ -9,6 +9,7 @@ from pytest_quantcheck.core.quantity import format_count, format_pvalue
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
 from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.tokens import describe_delta_p, render_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +49,12 @@ def render_failure(
         *wording.reasons_of_the_team(check),
         *_noise(check),
         *(_evidence(check) if check.n else ()),
+        *describe_delta_p(check.divergence),
         *_notable_slice(check),
     ]
     lines = [headline(check), *_wrapped(facts, layout)]
     lines += render_gallery(check, layout)
+    lines += render_tokens(check.divergence, layout)
     if more := wording.more_examples(check):
         lines += _wrapped([f"would settle it: {more} (80 % chance at this estimate)"], layout)
     lines.append(f"  reproduce: {reproduce}")

@@ -91,6 +91,8 @@ def _example(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list
 
 def _change(check: CheckRecord, example: ExampleRecord) -> str:
     before, after = example.reference_value, example.variant_value
+    if wording.compares_predictions(check):
+        return f"{check.metric} {wording.level(check, after)}"
     if wording.is_of_documents(check):
         return f"{before:.3f} -> {after:.3f} nats per token ({after - before:+.3f})"
     if not wording.is_right_or_wrong(check) or not {before, after} <= {0.0, 1.0}:

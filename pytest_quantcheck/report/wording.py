@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.metric import METRICS
+from pytest_quantcheck.core.metric import METRICS, compares_models
 from pytest_quantcheck.core.quantity import (
     Unit,
     format_bare,
@@ -44,6 +44,7 @@ _REASONS = {
     "identical_scores": "every example scored exactly the same",
     "constant_difference": "every example differs by the same amount",
     "few_nonzero_differences": "fewer than 20 examples or clusters differ, too few for a test",
+    "too_skewed": "too skewed for a PASS with so many examples: rare large ones may be missing",
     "skewed_by_one": "one example carries more than half of the difference",
     "below_noise_floor": "over the limit, but the reference may differ from itself by as much",
     "non_finite": "the variant's loss is infinite where the reference's is not",
@@ -233,12 +234,18 @@ def more_examples(check: CheckRecord) -> str:
 
 def noun(check: CheckRecord) -> str:
     """Return what the check counts."""
-    return "documents" if check.metric == "perplexity" else "examples"
+    is_named = check.metric == "perplexity" or compares_predictions(check)
+    return "documents" if is_named else "examples"
 
 
 def is_of_documents(check: CheckRecord) -> bool:
     """Return whether examples are documents, whose tokens are predicted."""
-    return check.level_unit == Unit.PERPLEXITY.value
+    return check.level_unit == Unit.PERPLEXITY.value or compares_predictions(check)
+
+
+def compares_predictions(check: CheckRecord) -> bool:
+    """Return whether the metric compares two models' predictions by itself."""
+    return compares_models(check.metric)
 
 
 def is_right_or_wrong(check: CheckRecord) -> bool:

@@ -45,6 +45,8 @@ class Evidence:
     """Part of all absolute differences that one example or cluster carries."""
     untested: Reason | None = None
     """Why no test applies; None where the p-values decide."""
+    blocks_pass: Reason | None = None
+    """Why no PASS may come, whatever its p-value."""
     plan: Callable[[], int | None] | None = None
     """Gives the examples needed for 80 % power at the estimate."""
     note: str = ""
@@ -155,6 +157,8 @@ def _compare(evidence: Evidence, levels: Levels) -> tuple[Outcome, Reason]:
     if shows_within and shows_over:
         raise ValueError(f"both tests reject, which valid p-values cannot: {estimate} at {levels}")
     shortage = _find_shortage(estimate)
+    if shows_within and shortage is None:
+        shortage = evidence.blocks_pass
     if shows_within and shortage is None:
         return Outcome.PASS, Reason.SHOWN_WITHIN
     if shows_over and (estimate.n >= MIN_EXAMPLES or evidence.losses >= MIN_LOSSES):

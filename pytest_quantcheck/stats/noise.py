@@ -82,6 +82,8 @@ def floor_of(limit: Limit, noise: Noise, *, reference_level: float) -> float | N
             return noise.most
         case Statistic.LOG_RATIO:
             return math.exp(noise.most)
+        case Statistic.VARIANT_LEVEL if limit.metric == "mean_kl":
+            return noise.most
         case Statistic.RECOVERY if reference_level > 0:
             return max(0.0, 1 - noise.most / reference_level)
     return None

@@ -36,6 +36,8 @@ class CheckedScores:
     labels: NDArray[np.int64] | None
     """(n,) cluster labels as measured."""
     bounds: tuple[float, float] | None
+    observations: tuple[NDArray[np.float64], ...] | None = None
+    """(n,) what each value stands for; None where the values say all."""
 
     @property
     def n(self) -> int:
@@ -170,20 +172,22 @@ def check_scores(scores: ExampleScores, *, role: str) -> CheckedScores:
     """
     if not scores.ids:
         raise MeasurementError(f"no examples: the {role} has no value of {scores.metric!r}")
-    order = np.array(sorted(range(len(scores.ids)), key=scores.ids.__getitem__))
+    order = sorted(range(len(scores.ids)), key=scores.ids.__getitem__)
     ids = tuple(scores.ids[i] for i in order)
     twice = {here for here, following in itertools.pairwise(ids) if here == following}
     if twice:
         raise MeasurementError(
             f"ids occur more than once in the {role}: {name_ids(twice)}; give each example its own"
         )
+    found = scores.taken(order)
     checked = CheckedScores(
         metric=METRICS[scores.metric],
         ids=ids,
-        values=np.asarray(scores.values, dtype=np.float64)[order],
-        weights=np.asarray(scores.weights, dtype=np.float64)[order],
-        labels=None if scores.clusters is None else scores.clusters[order],
-        bounds=scores.bounds,
+        values=np.asarray(found.values, dtype=np.float64),
+        weights=np.asarray(found.weights, dtype=np.float64),
+        labels=found.clusters,
+        bounds=found.bounds,
+        observations=found.observations,
     )
     _check_values(checked, role=role)
     return checked
@@ -211,6 +215,10 @@ def _find_impossible(scores: CheckedScores) -> tuple[NDArray[np.bool_], str]:
             return outside | several, f"finite and within [{low}, {high}], with weight 1"
         case Scale.NLL:
             return values == -np.inf, "a loss above minus infinity"
+        case Scale.DIVERGENCE | Scale.QUANTILE:
+            return ~np.isfinite(values) | (values < 0), "a finite divergence of 0 or more"
+        case Scale.SHARE:
+            return (values < 0) | (values > scores.weights), "a number of its tokens"
         case _:
             assert_never(scores.metric.scale)
 

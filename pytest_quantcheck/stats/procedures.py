@@ -6,11 +6,13 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.budget import Target
+from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.limit import Statistic
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.verdict import Estimate, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.decide import Evidence, decide, on_these_examples
+from pytest_quantcheck.stats.divergence import examine_divergence
 from pytest_quantcheck.stats.evidence import (
     examine_difference,
     examine_flips,
@@ -45,6 +47,7 @@ def judge(
     variant: ExampleScores,
     levels: Levels,
     target: Target = Target.POPULATION,
+    gate: Gate = Gate.STRICT,
 ) -> Verdict:
     """Return the verdict on one limit.
 
@@ -59,6 +62,8 @@ def judge(
     target : Target
         DATASET: a claim about these examples only, PASS where the figure itself is within the
         limit (by 1e-9), without interval or p-values.
+    gate : Gate
+        How much skewness a PASS on a mean divergence may have: see `skewed_mean`.
 
     Returns
     -------
@@ -72,7 +77,7 @@ def judge(
     UnpairedScoresError, MeasurementError
         See `paired.align`.
     """
-    evidence = examine(limit, reference, variant=variant, levels=levels)
+    evidence = examine(limit, reference, variant=variant, levels=levels, gate=gate)
     if target is Target.DATASET:
         return decide(on_these_examples(evidence), levels=levels)
     return settle(limit, evidence, bounds=variant.bounds, levels=levels)
@@ -90,11 +95,18 @@ def settle(
 
 
 def examine(
-    limit: Limit, reference: ExampleScores, *, variant: ExampleScores, levels: Levels
+    limit: Limit,
+    reference: ExampleScores,
+    *,
+    variant: ExampleScores,
+    levels: Levels,
+    gate: Gate = Gate.STRICT,
 ) -> Evidence:
     """Return what `judge` decides by."""
     if math.isnan(limit.value):
         raise UsageError(f"{limit.keyword} is NaN; give a number")
+    if METRICS[variant.metric].is_of_pair:
+        return examine_divergence(limit, variant, levels=levels, gate=gate)
     if limit.statistic in _COMPARISONS:
         return _COMPARISONS[limit.statistic](limit, align(reference, variant), levels=levels)
     if limit.statistic is Statistic.VARIANT_LEVEL:

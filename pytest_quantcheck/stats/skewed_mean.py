@@ -12,11 +12,12 @@ from scipy import special
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.stats.inversion import Interval, student_quantile
+from pytest_quantcheck.stats.ratio_mean import ClusterSums
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SKEWED_MEAN_METHOD = "t-test of the mean after Hall's transform"
+SKEWED_RATIO_MEAN_METHOD = "ratio mean after Hall's transform"
 
 _ROUNDING = 1e-6
 _STRAIGHT = 1e-6
@@ -37,6 +38,9 @@ class SkewedMean:
     """Part of the sum that the largest value carries; 0 where all are 0."""
     least: float = 0.0
     """No mean lies below."""
+    rate_skewness: float = 0.0
+    """Skewness of the clusters' own means, where they differ in size; the rule on the number of
+    examples goes by the larger of the two."""
 
     def p_pass(self, limit: float) -> float:
         """Return the p-value of "the mean is `limit` or more"; 1 without deviation."""
@@ -83,7 +87,8 @@ class SkewedMean:
         """
         if self.deviation == 0:
             return 1
-        return math.ceil(_examples_per_squared_skewness(gate) * self.skewness**2)
+        largest = max(abs(self.skewness), abs(self.rate_skewness))
+        return math.ceil(_examples_per_squared_skewness(gate) * largest**2)
 
 
 def _examples_per_squared_skewness(gate: Gate) -> float:
@@ -114,8 +119,8 @@ def estimate_skewed_mean(values: NDArray[np.float64]) -> SkewedMean:
     -----
     With w = (mean - limit)/s and s with divisor n, T = √n·(w + g·w²/3 + g²·w³/27 + g/(6n)) is
     compared with Student's t with n - 1 degrees of freedom. T is monotone in the limit, so its
-    interval has a closed form. Where documents differ much in length, their ratio mean
-    (`estimate_ratio_mean`) is meant, and only the skewness is taken from here.
+    interval has a closed form. Where documents differ in length see
+    `estimate_skewed_ratio_mean`.
 
     PASS takes a small p-value and `examples_for_pass` examples. That rule is Cochran's n ≥ 25·g²;
     it is a convention, not a theorem, and the error rates with it are measured.
@@ -141,15 +146,53 @@ def estimate_skewed_mean(values: NDArray[np.float64]) -> SkewedMean:
             "or more was expected; compute divergences in float32 or wider from finite logits"
         )
     values = np.maximum(values, 0.0)
-    n, total, largest = values.size, math.fsum(values), float(np.max(values))
-    mean = total / n
-    deviation = math.sqrt(math.fsum((values - mean) ** 2) / n)
-    if deviation <= _UNDERFLOW * largest:
+    alone = ClusterSums(sums=values, sizes=np.ones(values.size))
+    return estimate_skewed_ratio_mean(alone, least=0.0)
+
+
+def estimate_skewed_ratio_mean(by_cluster: ClusterSums, *, least: float) -> SkewedMean:
+    """Return the mean per weight with its skewness, for Hall's test.
+
+    Parameters
+    ----------
+    by_cluster : ClusterSums
+        Of each document or cluster the sum of its values and the number of its tokens.
+    least : float
+        No mean lies below: 0 for a divergence, -inf for a difference.
+
+    Notes
+    -----
+    Each cluster stands for mean + (sum - mean·size)/(mean size), whose mean is the ratio mean:
+    where all are of one size that is its own mean, and the test that of `estimate_skewed_mean`.
+    The rule on the number of examples goes by the skewness of these, or of the clusters' own means
+    if that is larger. Measured against the t-test of the ratio mean under the rule of the latter
+    alone, where divergence grows with length: false PASS .073 for .113, 300 documents of
+    log-normal lengths and divergences (0.7 and 0.6, correlation .5), nominal .05.
+
+    References
+    ----------
+    See `estimate_skewed_mean`.
+    """
+    sums, sizes, n = by_cluster.sums, by_cluster.sizes, by_cluster.n_clusters
+    total = by_cluster.total_size
+    mean, rates = math.fsum(sums) / total, sums / sizes
+    departures = (sums - mean * sizes) / (total / n)
+    deviation = math.sqrt(math.fsum(departures**2) / n)
+    if deviation <= _UNDERFLOW * float(np.max(np.abs(rates))):
         deviation = 0.0
+    has_equal_sizes = bool(np.all(sizes == sizes[0]))
     return SkewedMean(
         mean=mean,
         deviation=deviation,
-        skewness=math.fsum(((values - mean) / deviation) ** 3) / n if deviation > 0 else math.nan,
+        skewness=math.fsum((departures / deviation) ** 3) / n if deviation > 0 else math.nan,
         n=n,
-        largest_share=largest / total if total > 0 else 0.0,
+        largest_share=by_cluster.largest_share,
+        least=least,
+        rate_skewness=0.0 if has_equal_sizes else _skewness(rates),
     )
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    departures = values - float(np.mean(values))
+    deviation = math.sqrt(math.fsum(departures**2) / values.size)
+    return math.fsum((departures / deviation) ** 3) / values.size if deviation > 0 else 0.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,11 +191,4 @@ def _tightest(keyword: str, half: Sides, *, level: float, seen: float) -> Limit 
 
 
 def _among(scores: ExampleScores, ids: frozenset[str]) -> ExampleScores:
-    kept = np.flatnonzero([name in ids for name in scores.ids])
-    return replace(
-        scores,
-        ids=tuple(scores.ids[i] for i in kept),
-        values=scores.values[kept],
-        weights=scores.weights[kept],
-        clusters=None if scores.clusters is None else scores.clusters[kept],
-    )
+    return scores.taken([row for row, name in enumerate(scores.ids) if name in ids])

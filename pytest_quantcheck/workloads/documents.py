@@ -20,7 +20,10 @@ class Documents(Workload[DocumentItem]):
 
     `perplexity` is exp(total nats / total tokens) over all documents. Windows are disjoint in
     what they predict; the last one of a document reaches back so that it is full (as
-    `loglikelihood_rolling` of lm-evaluation-harness).
+    `loglikelihood_rolling` of lm-evaluation-harness). Where a budget asks, the predictions of
+    variant and reference are compared: `mean_kl` is the mean over tokens of KL(reference ||
+    variant) in nats, `p99_kl` its 99th percentile, `top1_agreement` the share of tokens at which
+    both find the same token most probable.
 
     Parameters
     ----------
@@ -35,7 +38,7 @@ class Documents(Workload[DocumentItem]):
     Documents('manual')
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("perplexity",)
+    metrics: ClassVar[tuple[str, ...]] = ("perplexity", "mean_kl", "p99_kl", "top1_agreement")
     item_fields: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(

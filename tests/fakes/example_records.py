@@ -6,7 +6,8 @@ from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord
 
 
 def rows(metric, values, **fields):
-    given = {"weights": None, "ids": None, "clusters": None, "bounds": None} | fields
+    given = dict.fromkeys(("weights", "ids", "clusters", "bounds", "observations"))
+    given |= {"is_identical": False} | fields
     return ScoresRecord(metric=metric, values=[*map(float, values)], **given)
 
 

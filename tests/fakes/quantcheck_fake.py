@@ -18,6 +18,7 @@ import numpy as np
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.errors import BackendUnavailable
+from pytest_quantcheck.measure.divergence import TokenDivergences
 from pytest_quantcheck.measure.protocols import Continuation, Weights
 
 SPECS = [BackendSpec(name="fake", target="quantcheck_fake:FakeBackend")]
@@ -41,6 +42,36 @@ def log(line: str) -> None:
 def number_in(prompt: str) -> int:
     """Return the first whole number in a prompt."""
     return int(re.search(r"\d+", prompt)[0])
+
+
+@dataclass
+class FakePredictions:
+    """Every token of a document is 0.01 to 0.07 nats away, and one of them far more."""
+
+    of: FakeModel
+    requests: list
+    vocabulary: int
+    needs_model: bool = False
+
+    def divergences(self, variant: FakePredictions) -> list:
+        is_same = self.of.precision == variant.of.precision
+        return [self._divergence(request, is_same=is_same) for request in self.requests]
+
+    def _divergence(self, request: object, *, is_same: bool) -> TokenDivergences:
+        tokens = np.array(request.tokens[request.first_target :])
+        number = number_in(self.of.decode(request.tokens))
+        kl = np.full(tokens.size, 0.01 * (1 + number % 7))
+        kl[number % tokens.size] = 1 + number % 1000 / 100
+        is_other = (np.arange(tokens.size) + number) % 10 == 0
+        certain = np.full(tokens.size, 0.5)
+        return TokenDivergences(
+            kl=kl * (not is_same),
+            delta_p=certain * 0 - 0.1 * (not is_same),
+            reference_top=tokens,
+            variant_top=tokens + (is_other & (not is_same)),
+            reference_p=certain,
+            variant_p=certain - 0.1 * (not is_same),
+        )
 
 
 @dataclass
@@ -108,6 +139,9 @@ class FakeModel:
         is_spread = self.is_quantized and not self.precision.startswith("jittery")
         spread = 0.01 * (number_in(text) % 7) if is_spread else 0.0
         return np.full(n, -(loss + spread), dtype=np.float32)
+
+    def predictions(self, requests: list) -> FakePredictions:
+        return FakePredictions(self, requests, ord("z") + 1 + self.precision.startswith("wide"))
 
     def generate(
         self,

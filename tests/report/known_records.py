@@ -77,6 +77,7 @@ CHECK = CheckRecord(
     n_worse=40,
     n_better=12,
     slices=[],
+    divergence=None,
     noise_floor=None,
     examples=None,
 )
@@ -102,6 +103,7 @@ MEASURED = MeasurementRecord(
     fingerprint="f" * 64,
     prompt_fingerprint="a" * 64,
     first_token_ids=[1, 2, 3],
+    divergence=None,
 )
 ENVIRONMENT = EnvironmentRecord(
     model="models/helpdesk",

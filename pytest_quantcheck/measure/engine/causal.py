@@ -11,6 +11,7 @@ import torch
 from pytest_quantcheck.measure.engine.chat import render_chat
 from pytest_quantcheck.measure.engine.forward import Forward
 from pytest_quantcheck.measure.engine.generation import Generator
+from pytest_quantcheck.measure.engine.head import split_model
 from pytest_quantcheck.measure.engine.loaded import (
     LoadedTransformer,
     known_context_tokens,
@@ -19,8 +20,10 @@ from pytest_quantcheck.measure.engine.loaded import (
 )
 from pytest_quantcheck.measure.engine.outputs import Ending
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
+from pytest_quantcheck.measure.engine.predictions import KeptPredictions, MadePredictions
 from pytest_quantcheck.measure.engine.probe import choose_plan
 from pytest_quantcheck.measure.engine.scoring import Scorer
+from pytest_quantcheck.measure.engine.states import StateReader
 from pytest_quantcheck.measure.engine.tree import TreeScorer
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
+    from pytest_quantcheck.measure.engine.head import Split
     from pytest_quantcheck.measure.engine.loaded import Loaded
     from pytest_quantcheck.measure.engine.plan import Limits, Plan
     from pytest_quantcheck.measure.engine.probe import Choice
@@ -70,6 +74,9 @@ class CausalModel(LoadedTransformer):
         self.context_tokens = known_context_tokens(config, loaded.tokenizer)[0]
         self._wanted = plan
         self._choice: Choice | None = None
+        self._vocabulary: int = config.vocab_size
+        self._split: Split | None = None
+        self._is_split = False
         self._batches: Scorer | None = Scorer(
             Forward(loaded.model), loaded.device, vocabulary=config.vocab_size, limits=self.limits
         )
@@ -116,6 +123,36 @@ class CausalModel(LoadedTransformer):
                 raise self.not_finite(index)
         return scores
 
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> KeptPredictions | MadePredictions:
+        """Return what the model predicts for each scored token, to be compared with another."""
+        model = self.model
+        with library_errors("scoring"), undisturbed(), torch.inference_mode():
+            if not self._is_split:
+                self._split, self._is_split = split_model(model, self.device), True
+            split = self._split
+            if split is None:
+                return MadePredictions(
+                    requests=tuple(requests),
+                    forward=lambda: Forward(self.model),
+                    device=self.device,
+                    vocabulary=self._vocabulary,
+                )
+            reader = StateReader(
+                split.body, self.device, vocabulary=self._vocabulary, limits=self.limits
+            )
+            states = self._in_fitting_packs(
+                lambda most: reader.read(requests, advance, sequences=most)
+            )
+        return KeptPredictions(
+            requests=tuple(requests),
+            states=states,
+            head=split.head,
+            device=self.device,
+            vocabulary=self._vocabulary,
+        )
+
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
@@ -138,7 +175,7 @@ class CausalModel(LoadedTransformer):
 
     def close(self) -> None:
         """Free the memory for real."""
-        self._batches = self._generator = self._choice = None
+        self._batches = self._generator = self._choice = self._split = None
         super().close()
 
     def _scorer(self) -> Scorer | TreeScorer:

@@ -49,7 +49,7 @@ def measure_documents(job: Job) -> TaskResult:
     enough that blocks are nearly independent: 256 tokens, or 3·T^(1/3) of T tokens in all.
     Blocks of one document differ in length by at most a token. Values are summed in float64.
     """
-    windows = [_requests(job, example) for example in job.examples]
+    windows = windows_of(job)
     per_document = _token_losses(job, windows)
     fewer = len(job.examples) < _FEWEST_DOCUMENTS and not job.is_part
     return TaskResult(
@@ -65,6 +65,17 @@ def measure_documents(job: Job) -> TaskResult:
         ),
         plan=job.loaded.plan,
     )
+
+
+def windows_of(job: Job) -> list[list[ScoreRequest]]:
+    """Return the windows of each document of a job.
+
+    Raises
+    ------
+    MeasurementError
+        A document has no token.
+    """
+    return [_requests(job, example) for example in job.examples]
 
 
 def document_requests(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Limit, Statistic
-from pytest_quantcheck.core.metric import METRICS, Scale
+from pytest_quantcheck.core.metric import METRICS, Scale, compares_models
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.sequential.contrast import make_contrast, metric_of, scales_of
 from pytest_quantcheck.stats.sequential.dataset import DatasetTest
@@ -25,9 +25,12 @@ def can_stop(limit: Limit, target: Target) -> bool:
     """Return whether a limit can be decided before all examples are measured.
 
     The size of weights needs no example. What holds for all losses of a given set of documents
-    is known from all of them only, as one loss may be as large as the rest together.
+    is known from all of them only, as one loss may be as large as the rest together. Divergences
+    and agreements have no sequential test.
     """
     if limit.statistic is Statistic.WEIGHT_RATIO:
+        return False
+    if compares_models(limit.metric):
         return False
     is_loss = limit.metric is not None and METRICS[limit.metric].scale is Scale.NLL
     return target is Target.POPULATION or not is_loss

@@ -1,0 +1,47 @@
+"""Predictions of two models compared, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord:
+    """One token whose prediction changed much."""
+
+    example: str
+    """Id of its document."""
+    slice: str | None
+    position: int
+    """Place in the document, counted from 0."""
+    context: str
+    """The text just before it."""
+    text: str
+    """What follows in the document."""
+    kl: float
+    """KL(reference || variant) in nats."""
+    delta_p: float
+    """Change of the probability of `text`, variant minus reference."""
+    reference_top: str
+    """What the reference finds most probable."""
+    reference_p: float
+    variant_top: str
+    variant_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DivergenceRecord:
+    """How far a variant's predictions are from the reference's, over all tokens: a description."""
+
+    n_tokens: int
+    mean_kl: float
+    """Nats, as the next two."""
+    p99_kl: float
+    max_kl: float
+    top1_agreement: float
+    delta_p_mean: float
+    """Mean change of the probability of the token that follows, variant minus reference."""
+    delta_p_rms: float
+    """Its root mean square."""
+    worst: list[TokenRecord]
+    """The tokens of largest divergence, at most three of a document."""

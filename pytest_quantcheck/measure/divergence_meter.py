@@ -1,0 +1,149 @@
+"""Compares the predictions of variants with the reference's, on workloads that a budget asks it of.
+
+The reference is asked once for all variants: what is kept of it outlives the model.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from pytest_quantcheck.core.quantity import format_bytes
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.outcome import Failed, attempt
+from pytest_quantcheck.measure.tasks.common import Job
+from pytest_quantcheck.measure.tasks.divergence import compare_documents, predict_documents
+from pytest_quantcheck.workloads.documents import Documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeAlias
+
+    from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.course import Course
+    from pytest_quantcheck.measure.divergence import DocumentDivergence, Predictions
+    from pytest_quantcheck.measure.pool import Pool
+    from pytest_quantcheck.workloads.base import Workload
+
+    _Key: TypeAlias = tuple[str, int, int | None]
+
+
+class DivergenceMeter:
+    """Compares variants with one reference.
+
+    Parameters
+    ----------
+    pool : Pool
+        Where variants are loaded.
+    reference : Variant
+        What the others are compared with.
+
+    Notes
+    -----
+    What is kept of the reference are its final hidden states, on the host, and its head: 2·d bytes
+    for each token in 16 bits. Scores are measured by another pass, and do not depend on it.
+    """
+
+    def __init__(self, pool: Pool, reference: Variant) -> None:
+        self._pool = pool
+        self._reference = reference
+        self._asked: set[Workload[Any]] = set()
+        self._kept: dict[_Key, Predictions | Failed] = {}
+
+    def ask(self, workloads: Iterable[Workload[Any]]) -> bool:
+        """Compare on these workloads from now on; return whether that is news."""
+        asked = set(workloads) - self._asked
+        self._asked |= asked
+        return bool(asked)
+
+    def asks(self, workload: Workload[Any]) -> bool:
+        """Return whether a workload is compared on."""
+        return isinstance(workload, Documents) and workload in self._asked
+
+    def keep(self, course: Course, part: int, *, pack_limit: int | None) -> None:
+        """Keep the reference's predictions on one part while it is in memory, if that is asked.
+
+        An error is kept for whoever asks for the comparison.
+        """
+        key = (course.fingerprint, part, pack_limit)
+        if self.asks(course.workload) and key not in self._kept:
+            predict = partial(self._predict, self._reference, course, part, pack_limit)
+            self._kept[key] = attempt(predict)
+
+    def divergences(
+        self, variant: Variant, course: Course, part: int, *, pack_limit: int | None
+    ) -> tuple[DocumentDivergence, ...]:
+        """Return how far a variant is from the reference on each document; none if not asked.
+
+        Raises
+        ------
+        UsageError
+            Reference and variant have different vocabularies, or a head that cannot be kept and no
+            room beside each other.
+        QuantcheckError
+            See `compare_documents`.
+        """
+        if not self.asks(course.workload):
+            return ()
+        self.keep(course, part, pack_limit=pack_limit)
+        reference = self._kept[course.fingerprint, part, pack_limit]
+        if isinstance(reference, Failed):
+            reference.again()
+        if reference.needs_model:
+            self._check_room(variant, course)
+            reference = self._predict(self._reference, course, part, pack_limit)
+        found = self._predict(variant, course, part, pack_limit)
+        return compare_documents(self._job(variant, course, part), reference, found)
+
+    def noise(
+        self, course: Course, part: int, *, limits: tuple[int | None, int | None]
+    ) -> tuple[DocumentDivergence, ...]:
+        """Return how far the reference is from itself in other packs; none if not asked.
+
+        Parameters
+        ----------
+        course, part
+            What is asked.
+        limits : pair of int or None
+            Most sequences of a pack, the first and the second time.
+
+        Raises
+        ------
+        QuantcheckError
+            See `compare_documents`.
+        """
+        if not self.asks(course.workload):
+            return ()
+        job = self._job(self._reference, course, part)
+        first, second = (self._predict(self._reference, course, part, one) for one in limits)
+        job.loaded.pack_limit = None  # handles are not to be slow
+        return compare_documents(job, first, second)
+
+    def close(self) -> None:
+        """Forget all that was kept."""
+        self._kept.clear()
+
+    def _predict(
+        self, variant: Variant, course: Course, part: int, pack_limit: int | None
+    ) -> Predictions:
+        job = self._job(variant, course, part)
+        job.loaded.pack_limit = pack_limit
+        return predict_documents(job)
+
+    def _job(self, variant: Variant, course: Course, part: int) -> Job:
+        return Job(
+            loaded=self._pool.get(variant),
+            workload=course.workload,
+            examples=course.examples_of(part),
+        )
+
+    def _check_room(self, variant: Variant, course: Course) -> None:
+        if self._pool.fits_both(self._reference, variant):
+            return
+        needed = format_bytes(self._pool.bytes_of(self._reference, variant))
+        raise UsageError(
+            f"workload {course.workload.name}: to compare predictions, reference and "
+            f"{variant.label} must be in memory together, as the head of this architecture cannot "
+            f"be told from its body: {needed} of weights do not fit; raise vram-fraction, or use "
+            "a device with more memory or a smaller reference"
+        )

@@ -1,0 +1,158 @@
+"""Two models' predictions of the same tokens, compared without the logits of all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from pytest_quantcheck.measure.divergence import TokenDivergences
+from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from pytest_quantcheck.measure.engine.forward import Forward
+    from pytest_quantcheck.measure.engine.head import Head
+    from pytest_quantcheck.measure.engine.states import StateArrays
+    from pytest_quantcheck.measure.protocols import ScoreRequest
+
+_CHUNK_ELEMENTS = 2**25
+"""Logits of one model that are alive at once: 128 MiB of float32."""
+
+
+class _Logits(Protocol):
+    """Where the logits of scored tokens come from, some rows at a time."""
+
+    @property
+    def vocabulary(self) -> int:
+        """Logits of one row."""
+        ...
+
+    def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
+        """Yield the logits of the scored tokens in order, (at most `size`, v)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KeptPredictions:
+    """Final hidden states and the head that makes logits of them.
+
+    Notes
+    -----
+    They can be compared when the body has left memory. A state takes 2·d bytes in 16 bits, its
+    logits 2·v: 60 times as much for 8B parameters and 128,000 tokens.
+    """
+
+    requests: tuple[ScoreRequest, ...]
+    states: StateArrays
+    head: Head
+    device: str
+    """Where the head is."""
+    vocabulary: int
+    needs_model: bool = False
+
+    def divergences(self, variant: _Logits) -> list[TokenDivergences]:
+        """Return, per request, how a variant's predictions differ from these."""
+        return _compare(self.requests, self, variant)
+
+    def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
+        """Yield the logits of one request from its states."""
+        for part in torch.split(self.states.tensor(request), size):
+            yield self.head.logits(part.to(self.device))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MadePredictions:
+    """The model itself, asked one sequence at a time: where no head can be split off."""
+
+    requests: tuple[ScoreRequest, ...]
+    forward: Callable[[], Forward]
+    """Raises where the model was closed."""
+    device: str
+    vocabulary: int
+    needs_model: bool = True
+
+    def divergences(self, variant: _Logits) -> list[TokenDivergences]:
+        """Return, per request, how a variant's predictions differ from these."""
+        return _compare(self.requests, self, variant)
+
+    def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
+        """Yield the logits of one request from a pass of its own."""
+        asked = self.requests[request]
+        inputs = torch.tensor([asked.tokens[:-1]], device=self.device)
+        logits = self.forward().logits(inputs, len(asked.tokens) - asked.first_target)
+        yield from torch.split(logits[0], size)
+
+
+@torch.inference_mode()
+def _compare(
+    requests: Sequence[ScoreRequest], reference: _Logits, variant: _Logits
+) -> list[TokenDivergences]:
+    size = max(1, _CHUNK_ELEMENTS // variant.vocabulary)
+    found = []
+    for index, request in enumerate(requests):
+        targets = torch.tensor(request.tokens[request.first_target :])
+        sides = reference.rows(index, size), variant.rows(index, size)
+        columns = [
+            _compare_rows(before, after, part)
+            for before, after, part in zip(*sides, torch.split(targets, size), strict=True)
+        ]
+        found.append(_as_divergences(torch.cat(columns, dim=1).cpu().numpy(), index))
+    return found
+
+
+def _compare_rows(
+    reference: torch.Tensor, variant: torch.Tensor, targets: torch.Tensor
+) -> torch.Tensor:
+    """Return six numbers for each row: see `_as_divergences`.
+
+    Parameters
+    ----------
+    reference, variant : (r, v) floating
+        Logits.
+    targets : (r,) int64
+        The tokens that follow.
+
+    Returns
+    -------
+    (6, r) float64
+
+    Notes
+    -----
+    Log-probabilities are float32 and sums float64. Rounding leaves the sums P and Q of both
+    distributions not quite 1, which is undone: KL = Σ p·(ln p - ln q) / P - ln P + ln Q.
+    """
+    log_q = torch.log_softmax(variant, dim=-1, dtype=torch.float32)
+    log_p = torch.log_softmax(reference.to(variant.device), dim=-1, dtype=torch.float32)
+    p, q = log_p.exp(), log_q.exp()
+    terms = torch.where(p > 0, p * (log_p - log_q), 0.0)  # what one never predicts adds nothing
+    p_sum, q_sum = p.sum(-1, dtype=torch.float64), q.sum(-1, dtype=torch.float64)
+    kl = terms.sum(-1, dtype=torch.float64) / p_sum - p_sum.log() + q_sum.log()
+    target = targets.to(variant.device)[:, None]
+    delta = q.gather(1, target) - p.gather(1, target)
+    top_p, top_q = p.max(-1), q.max(-1)
+    columns = (kl, delta[:, 0], top_p.values, top_q.values, top_p.indices, top_q.indices)
+    return torch.stack([column.double() for column in columns])
+
+
+def _as_divergences(
+    columns: np.ndarray[tuple[int, int], np.dtype[np.float64]], request: int
+) -> TokenDivergences:
+    kl, delta, reference_p, variant_p, reference_top, variant_top = columns
+    if not np.isfinite(kl).all():
+        raise NonFiniteLogitsError(
+            "the two predictions of a token are infinitely far apart, or their logits are not "
+            "finite (NaN or infinite)",
+            request=request,
+        )
+    return TokenDivergences(
+        kl=np.maximum(kl, 0.0),  # rounding alone makes it negative
+        delta_p=delta,
+        reference_top=reference_top.astype(np.int64),
+        variant_top=variant_top.astype(np.int64),
+        reference_p=reference_p,
+        variant_p=variant_p,
+    )
