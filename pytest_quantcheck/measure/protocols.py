@@ -192,7 +192,9 @@ class LoadedModel(Protocol):
         """
         ...
 
-    def predictions(self, requests: Sequence[ScoreRequest]) -> Predictions:
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> Predictions:
         """Return what the model predicts for each scored token, to be compared with another.
 
         Raises
