@@ -192,9 +192,7 @@ class LoadedModel(Protocol):
         """
         ...
 
-    def predictions(
-        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
-    ) -> Predictions:
+    def predictions(self, requests: Sequence[ScoreRequest]) -> Predictions:
         """Return what the model predicts for each scored token, to be compared with another.
 
         Raises

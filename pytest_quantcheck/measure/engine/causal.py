@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -76,7 +75,6 @@ class CausalModel(LoadedTransformer):
         self._choice: Choice | None = None
         self._vocabulary: int = config.vocab_size
         self._split: Split | None = None
-        self._is_split = False
         self._batches: Scorer | None = Scorer(
             Forward(loaded.model), loaded.device, vocabulary=config.vocab_size, limits=self.limits
         )
@@ -123,15 +121,10 @@ class CausalModel(LoadedTransformer):
                 raise self.not_finite(index)
         return scores
 
-    def predictions(
-        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
-    ) -> KeptPredictions | MadePredictions:
+    def predictions(self, requests: Sequence[ScoreRequest]) -> KeptPredictions | MadePredictions:
         """Return what the model predicts for each scored token, to be compared with another."""
-        model = self.model
         with library_errors("scoring"), undisturbed(), torch.inference_mode():
-            if not self._is_split:
-                self._split, self._is_split = split_model(model, self.device), True
-            split = self._split
+            packs, split = self._chosen().forward, self._parts()
             if split is None:
                 return MadePredictions(
                     requests=tuple(requests),
@@ -140,17 +133,19 @@ class CausalModel(LoadedTransformer):
                     vocabulary=self._vocabulary,
                 )
             reader = StateReader(
-                split.body, self.device, vocabulary=self._vocabulary, limits=self.limits
+                split.body,
+                self.device,
+                packs=packs,
+                vocabulary=split.vocabulary,
+                limits=self.limits,
             )
-            states = self._in_fitting_packs(
-                lambda most: reader.read(requests, advance, sequences=most)
-            )
+            states = self._in_fitting_packs(lambda most: reader.read(requests, sequences=most))
         return KeptPredictions(
             requests=tuple(requests),
             states=states,
             head=split.head,
             device=self.device,
-            vocabulary=self._vocabulary,
+            vocabulary=split.vocabulary,
         )
 
     def generate(
@@ -181,12 +176,23 @@ class CausalModel(LoadedTransformer):
     def _scorer(self) -> Scorer | TreeScorer:
         """Return what scores, chosen when the model is first asked."""
         batches = opened(self._batches)
+        forward = self._chosen().forward
+        return batches if forward is None else TreeScorer(forward, batches, limits=self.limits)
+
+    def _chosen(self) -> Choice:
+        """Return how sequences are forwarded, found when the model is first asked."""
         if self._choice is None:
             self._choice = choose_plan(self.model, self.device, self._wanted)
-        if self._choice.forward is None:
-            return batches
-        limits = replace(self.limits, batch_tokens=_pack_tokens(self.model, self.limits))
-        return TreeScorer(self._choice.forward, batches, limits=limits)
+        return self._choice
+
+    def _parts(self) -> Split | None:
+        """Return body and head; None where the two do not make the model's own logits."""
+        forward = self._chosen().forward
+        if forward is not None:
+            return forward.split
+        if self._split is None:
+            self._split = split_model(self.model, self.device)
+        return self._split
 
     def _in_fitting_packs(self, work: Callable[[int | None], _PartT]) -> _PartT:
         """Do `work` with most sequences of a pack; from the start in smaller ones if need be."""

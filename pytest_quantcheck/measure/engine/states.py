@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,16 +12,19 @@ import torch
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError, plan_batches
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from pytest_quantcheck.measure.engine.head import Body
+    from pytest_quantcheck.measure.engine.packs import Pack
     from pytest_quantcheck.measure.engine.plan import Batch, Limits
-    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
+    from pytest_quantcheck.measure.engine.tree import PackForward
+    from pytest_quantcheck.measure.protocols import ScoreRequest
 
 _AS_BITS = "bfloat16"
 """numpy has no such numbers: they are kept as the 16-bit integers of the same bits."""
@@ -41,7 +46,7 @@ class StateArrays:
 
 
 class StateReader:
-    """Reads final hidden states.
+    """Reads final hidden states, in packs where the model can be forwarded so.
 
     Parameters
     ----------
@@ -49,24 +54,31 @@ class StateReader:
         Of the model.
     device : str
         Where its inputs go.
+    packs : PackForward or None
+        Forwards packs; None where sequences go in batches of equal length.
     vocabulary : int
-        Logits of one position: packs are those of scoring.
+        Logits of one position: batches are those of scoring.
     limits : Limits
         What one forward pass may take.
     """
 
-    def __init__(self, body: Body, device: str, *, vocabulary: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        body: Body,
+        device: str,
+        *,
+        packs: PackForward | None,
+        vocabulary: int,
+        limits: Limits,
+    ) -> None:
         self._body = body
         self._device = device
+        self._packs = packs
         self._vocabulary = vocabulary
         self._limits = limits
 
     def read(
-        self,
-        requests: Sequence[ScoreRequest],
-        advance: Advance | None,
-        *,
-        sequences: int | None = None,
+        self, requests: Sequence[ScoreRequest], *, sequences: int | None = None
     ) -> StateArrays:
         """Return the state behind each scored token.
 
@@ -74,45 +86,70 @@ class StateReader:
         ----------
         requests : sequence of ScoreRequest
             In any order.
-        advance : callable, optional
-            Told of every batch.
         sequences : int, optional
-            Most sequences of a batch.
+            Most sequences of a pack or batch.
 
         Raises
         ------
         PackTooLargeError
-            A batch of several sequences does not fit into the memory of the device.
+            Several sequences do not fit into the memory of the device together.
         MeasurementError
             A single sequence does not fit into the memory of the device.
         """
-        found: list[torch.Tensor | None] = [None] * len(requests)
-        done = tokens = 0
         limits = replace(self._limits, sequences=sequences)
+        found: dict[int, torch.Tensor] = {}
+        if self._packs is not None:
+            found.update(self._from_packs(self._packs, requests, limits))
+        alone = [index for index in range(len(requests)) if index not in found]
+        rest = self._from_batches([requests[index] for index in alone], limits)
+        found.update((alone[index], states) for index, states in rest)
+        return _arrays([found[index] for index in range(len(requests))])
+
+    def _from_packs(
+        self, packs: PackForward, requests: Sequence[ScoreRequest], limits: Limits
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (request, its states), but of those that must go alone."""
+        fits = [
+            index
+            for index, one in enumerate(requests)
+            if packs.longest is None or len(one.tokens) <= packs.longest
+        ]
+        with packs.ready():
+            for pack in plan_packs([requests[index] for index in fits], limits):
+                states = self._attempt(partial(_of_pack, packs, pack))
+                if states is None and pack.sequences > 1:
+                    raise PackTooLargeError(pack.sequences)
+                if states is not None:
+                    parts = torch.split(states, [size for _, size in pack.sizes])
+                    for (owner, _), part in zip(pack.sizes, parts, strict=True):
+                        yield fits[owner], part.clone()
+
+    def _from_batches(
+        self, requests: Sequence[ScoreRequest], limits: Limits
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (request, its states)."""
         for batch in plan_batches(requests, limits, vocabulary=self._vocabulary):
-            states = self._attempt(batch)
+            states = self._attempt(partial(self._of_batch, batch))
             if states is None:
-                # The failed pass has left the stack here: its tensors can really be given back.
-                torch.cuda.empty_cache()
                 raise self._too_large(batch)
             for row, unit in zip(states, batch.units, strict=True):
                 for owner in unit.requests:
                     request = requests[owner]
                     # A copy: a view would keep the states of all contexts.
-                    found[owner] = row[request.first_target - 1 : len(request.tokens) - 1].clone()
-                    done += 1
-            tokens += batch.tokens
-            if advance:
-                advance(done, tokens)
-        return _arrays([one for one in found if one is not None])
+                    yield owner, row[request.first_target - 1 : len(request.tokens) - 1].clone()
 
-    def _attempt(self, batch: Batch) -> torch.Tensor | None:
-        """Return the states of a batch on the host, (b, t, d), or None if memory ran out."""
-        try:
-            inputs = torch.tensor([unit.inputs for unit in batch.units], device=self._device)
-            return self._body.states(inputs).cpu()
-        except torch.OutOfMemoryError:
-            return None
+    def _attempt(self, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
+        """Return states on the host, or None if memory ran out."""
+        with suppress(torch.OutOfMemoryError):
+            return work().cpu()
+        # The failed pass has left the stack here: its tensors can really be given back.
+        torch.cuda.empty_cache()
+        return None
+
+    def _of_batch(self, batch: Batch) -> torch.Tensor:
+        """Return the states of a batch, (b, t, d)."""
+        inputs = torch.tensor([unit.inputs for unit in batch.units], device=self._device)
+        return self._body.states(inputs)
 
     def _too_large(self, batch: Batch) -> Exception:
         if len(batch.units) > 1:
@@ -122,6 +159,14 @@ class StateReader:
             f"{format_count(batch.length)} tokens do not fit beside the weights; give a smaller "
             "window, or free memory on the device"
         )
+
+
+def _of_pack(packs: PackForward, pack: Pack) -> torch.Tensor:
+    """Return the states behind the scored tokens of a pack, in the order of its sizes, (p, d)."""
+    states = packs.states(pack)
+    rows = np.empty_like(pack.rows)
+    rows[pack.order] = pack.needed[pack.rows]
+    return states.index_select(0, torch.from_numpy(rows).to(states.device))
 
 
 def _arrays(states: Sequence[torch.Tensor]) -> StateArrays:
