@@ -231,3 +231,10 @@ def test_logits_that_are_not_finite_name_the_request(llama, monkeypatch, value):
 )
 def test_packs_have_fewer_tokens_where_layers_are_wide(config, tokens):
     assert causal._pack_tokens(SimpleNamespace(config=config), CUDA_LIMITS) == tokens
+
+
+def test_wide_layers_really_make_packs_smaller(llama, monkeypatch):
+    monkeypatch.setattr(causal, "_WIDEST_ELEMENTS", 90 * 128)
+    seen = []
+    packed(llama).score(trees.few_shot(), advance=lambda *told: seen.append(told))
+    assert len(seen) > 2

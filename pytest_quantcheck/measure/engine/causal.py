@@ -73,6 +73,9 @@ class CausalModel(LoadedTransformer):
         self.context_tokens = known_context_tokens(config, loaded.tokenizer)[0]
         self._wanted = plan
         self._choice: Choice | None = None
+        self._pack_limits = replace(
+            self.limits, batch_tokens=_pack_tokens(loaded.model, self.limits)
+        )
         self._vocabulary: int = config.vocab_size
         self._split: Split | None = None
         self._batches: Scorer | None = Scorer(
@@ -137,7 +140,7 @@ class CausalModel(LoadedTransformer):
                 self.device,
                 packs=packs,
                 vocabulary=split.vocabulary,
-                limits=self.limits,
+                limits=self._pack_limits,
             )
             states = self._in_fitting_packs(lambda most: reader.read(requests, sequences=most))
         return KeptPredictions(
@@ -177,7 +180,9 @@ class CausalModel(LoadedTransformer):
         """Return what scores, chosen when the model is first asked."""
         batches = opened(self._batches)
         forward = self._chosen().forward
-        return batches if forward is None else TreeScorer(forward, batches, limits=self.limits)
+        return (
+            batches if forward is None else TreeScorer(forward, batches, limits=self._pack_limits)
+        )
 
     def _chosen(self) -> Choice:
         """Return how sequences are forwarded, found when the model is first asked."""
