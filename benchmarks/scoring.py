@@ -19,6 +19,8 @@ import argparse
 import gc
 import json
 import time
+import traceback
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_quantcheck.measure.engine.causal import CausalModel
 
 VARIANTS = ("fp16", "int8", "nf4")
@@ -110,12 +114,14 @@ class Benchmark:
                 self._skip(variant, work.name, "all of it")
                 continue
             cell = Cell(engine, peer, meter, work=work, variant=variant)
-            cell.main(self._arguments.repeats, peaks)
-            cells.append(cell)
-            self._keep(cell.row)
+            with self._guarded(variant, work.name, "main"):
+                cell.main(self._arguments.repeats, peaks)
+                cells.append(cell)
+                self._keep(cell.row)
         extras = [one for one in self._arguments.extras.split(",") if one]
         if "early" in extras:
-            self._early(variant, engine, deadline)
+            with self._guarded(variant, "mmlu", "early"):
+                self._early(variant, engine, deadline)
         for extra in (one for one in extras if one != "early"):
             for cell in cells:
                 self._extra(cell, extra, deadline, has_peer=peer is not None)
@@ -158,8 +164,9 @@ class Benchmark:
         if self._elapsed() + expected > deadline:
             self._skip(cell.row["variant"], cell.row["workload"], extra)
             return
-        getattr(cell, f"extra_{extra}")()
         row = cell.row
+        with self._guarded(row["variant"], row["workload"], extra):
+            getattr(cell, f"extra_{extra}")()
         where = f"{row['variant']} {row['workload']} {extra}"
         print(f"{self._elapsed():6.1f} s {where}: {json.dumps(row.get(extra))}", flush=True)
         self._write()
@@ -168,6 +175,19 @@ class Benchmark:
         self.rows.append(row)
         print(f"{self._elapsed():6.1f} s {json.dumps(row)}", flush=True)
         self._write()
+
+    @contextmanager
+    def _guarded(self, variant: str, workload: str, what: str) -> Iterator[None]:
+        """Let a part that breaks be said, and the others go on: a machine is lent once."""
+        try:
+            yield
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
+            traceback.print_exc()
+            self._skip(variant, workload, f"{what}, which failed: {type(error).__name__}: {error}")
+        if torch.cuda.is_available():
+            gc.collect()
+            torch.cuda.empty_cache()
 
     def _skip(self, variant: str, workload: str, what: str) -> None:
         self.skipped.append(f"{variant} {workload}: {what}")
@@ -197,7 +217,7 @@ class Benchmark:
         for found in self.early:
             print(f"early stopping, {json.dumps(found)}")
         for line in self.skipped:
-            print(f"no time for {line}")
+            print(f"left out: {line}")
         if peer_version() is None:
             print("lm_eval is not on PYTHONPATH: nothing was compared with it")
 

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.causal import CausalModel
 
 _FEWEST_ITEMS = 8
-_WARM_UP_SHARE = 10
 
 
 class Cell:
@@ -64,11 +63,15 @@ class Cell:
     def main(self, repeats: int, peaks: Peaks) -> None:
         """Time both sides in turns, ours first and last, and say what bounds ours."""
         batch_size = self._largest_batch()
-        _ours(self._engine, self._work.first(max(1, len(self._work.items) // _WARM_UP_SHARE)))
+        self._ours()
         ours, theirs = [self._ours()], []
         for _ in range(repeats):
-            if batch_size:
-                theirs.append(self._theirs(batch_size))
+            while batch_size:
+                run = self._attempt(lambda: self._theirs(batch_size))  # noqa: B023
+                if run:
+                    theirs.append(run)
+                    break
+                theirs, batch_size = [], batch_size // 2
             ours.append(self._ours())
         self._values = ours[-1].values
         self.row["ours"] = _summary(ours)
@@ -128,7 +131,7 @@ class Cell:
     def extra_profile(self) -> None:
         """Say what the device does while ours runs."""
         if torch.cuda.is_available():
-            self.row["kernels"] = asdict(profile(lambda: _ours(self._engine, self._work)))
+            self.row["profile"] = asdict(profile(lambda: _ours(self._engine, self._work)))
 
     def _ours(self) -> Run:
         return self._meter.run(lambda: _ours(self._engine, self._work))

@@ -46,7 +46,7 @@ def _line(cells: Iterable[str]) -> str:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     ours, harness = row["ours"], row.get("harness")
-    kernels = row.get("kernels", {})
+    kernels = row.get("profile", {})
     shares = kernels.get("shares", {})
     return [
         row["workload"],
