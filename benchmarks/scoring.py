@@ -179,13 +179,14 @@ class Benchmark:
     @contextmanager
     def _guarded(self, variant: str, workload: str, what: str) -> Iterator[None]:
         """Let a part that breaks be said, and the others go on: a machine is lent once."""
+        is_broken = False
         try:
             yield
-            return
         except Exception as error:  # noqa: BLE001 - whatever it is, it is shown
+            is_broken = True
             traceback.print_exc()
             self._skip(variant, workload, f"{what}, which failed: {type(error).__name__}: {error}")
-        if torch.cuda.is_available():
+        if is_broken and torch.cuda.is_available():
             gc.collect()
             torch.cuda.empty_cache()
 
