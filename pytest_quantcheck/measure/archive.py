@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.fingerprint import Plain
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.divergence import Predictions
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.measure.part import PartOfCourse
     from pytest_quantcheck.measure.protocols import Weights
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.store.disk import Store
 
 
-_MadeT = TypeVar("_MadeT", "Measurement", "Weights")
+_MadeT = TypeVar("_MadeT", "Measurement", "Predictions", "Weights")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class Archive:
         QuantcheckError
             What `measure` raises.
         """
-        key = self._key_of_part(work)
+        key = self._key_of_part(work, "scores")
         if key is None:
             return measure()
         found = self._kept_or(key, measure, packed)
@@ -99,6 +100,22 @@ class Archive:
         return unpacked(
             found.content, variant, course, part=work.part, is_stored=found.is_of_earlier_run
         )
+
+    def predictions(
+        self, work: PartOfCourse, predict: Callable[[], Predictions]
+    ) -> Predictions | Content:
+        """Return what is kept of a part's predictions, or make and keep them.
+
+        Raises
+        ------
+        QuantcheckError
+            What `predict` raises.
+        """
+        key = self._key_of_part(work, "predictions")
+        if key is None:
+            return predict()
+        found = self._kept_or(key, predict, lambda made: made.kept())
+        return found.content if isinstance(found, _Kept) else found
 
     def weights(self, variant: Variant, read: Callable[[], Weights]) -> Weights:
         """Return what a variant's tensors say as it was kept, or read and keep it.
@@ -115,7 +132,7 @@ class Archive:
         return unpacked_weights(found.content) if isinstance(found, _Kept) else found
 
     def _kept_or(
-        self, key: Key, make: Callable[[], _MadeT], pack: Callable[[_MadeT], Content]
+        self, key: Key, make: Callable[[], _MadeT], pack: Callable[[_MadeT], Content | None]
     ) -> _MadeT | _Kept:
         """Return what is kept under a key, or make it and keep it."""
         if found := self._found(key):
@@ -125,8 +142,8 @@ class Archive:
                 return found
             self._explain(key)
             made = make()
-            content = pack(made)
-            slot.write(replace(content, data={"run": self._run, "kept": content.data}))
+            if content := pack(made):
+                slot.write(replace(content, data={"run": self._run, "kept": content.data}))
             return made
 
     def _found(self, key: Key) -> _Kept | None:
@@ -148,7 +165,7 @@ class Archive:
                 found = differences(self._environment, there)
                 self._notices[f"kept reference scores are of {found}: measured again"] = None
 
-    def _key_of_part(self, work: PartOfCourse) -> Key | None:
+    def _key_of_part(self, work: PartOfCourse, content: str) -> Key | None:
         course = work.course
         examples = course.examples_of(work.part)
         claim = course.workload.claim(examples)
@@ -157,7 +174,7 @@ class Archive:
         return self._key(
             work.variant,
             {
-                "content": "scores",
+                "content": content,
                 "workload": course.fingerprint,
                 "callables": claim,
                 "examples": digest([example.id for example in examples]),

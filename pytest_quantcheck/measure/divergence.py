@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
+    from pytest_quantcheck.store.codec import Content
 
 METRICS_OF_TOKENS = ("mean_kl", "p99_kl", "top1_agreement")
 """What is known of a pair of predictions, in the order of tables."""
@@ -60,6 +61,10 @@ class Predictions(Protocol):
     @property
     def needs_model(self) -> bool:
         """Whether they are made anew, by the model itself, when they are compared."""
+        ...
+
+    def kept(self) -> Content | None:
+        """Return what a later run needs of them; None where that is the model itself."""
         ...
 
     def divergences(self, variant: Self) -> list[TokenDivergences]:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.quantity import format_bytes
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.outcome import Failed, attempt
+from pytest_quantcheck.measure.part import PartOfCourse
 from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.divergence import compare_documents, predict_documents
+from pytest_quantcheck.measure.tasks.documents import windows_of
+from pytest_quantcheck.store.codec import Content
 from pytest_quantcheck.workloads.documents import Documents
 
 if TYPE_CHECKING:
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.archive import Archive
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.divergence import DocumentDivergence, Predictions
     from pytest_quantcheck.measure.pool import Pool
@@ -37,6 +41,8 @@ class DivergenceMeter:
         Where variants are loaded.
     reference : Variant
         What the others are compared with.
+    archive : Archive, optional
+        What the reference predicted in earlier runs; None keeps nothing.
 
     Notes
     -----
@@ -44,11 +50,12 @@ class DivergenceMeter:
     for each token in 16 bits. Scores are measured by another pass, and do not depend on it.
     """
 
-    def __init__(self, pool: Pool, reference: Variant) -> None:
+    def __init__(self, pool: Pool, reference: Variant, *, archive: Archive | None = None) -> None:
         self._pool = pool
         self._reference = reference
+        self._archive = archive
         self._asked: set[Workload[Any]] = set()
-        self._kept: dict[_Key, Predictions | Failed] = {}
+        self._kept: dict[_Key, Predictions | Content | Failed] = {}
 
     def ask(self, workloads: Iterable[Workload[Any]]) -> bool:
         """Compare on these workloads from now on; return whether that is news."""
@@ -67,8 +74,7 @@ class DivergenceMeter:
         """
         key = (course.fingerprint, part, pack_limit)
         if self.asks(course.workload) and key not in self._kept:
-            predict = partial(self._predict, self._reference, course, part, pack_limit)
-            self._kept[key] = attempt(predict)
+            self._kept[key] = attempt(partial(self._known, course, part, pack_limit))
 
     def divergences(
         self, variant: Variant, course: Course, part: int, *, pack_limit: int | None
@@ -89,6 +95,8 @@ class DivergenceMeter:
         reference = self._kept[course.fingerprint, part, pack_limit]
         if isinstance(reference, Failed):
             reference.again()
+        if isinstance(reference, Content):
+            reference = self._revived(reference, variant, course, part=part, pack_limit=pack_limit)
         if reference.needs_model:
             self._check_room(variant, course)
             reference = self._predict(self._reference, course, part, pack_limit)
@@ -122,6 +130,35 @@ class DivergenceMeter:
     def close(self) -> None:
         """Forget all that was kept."""
         self._kept.clear()
+
+    def _known(self, course: Course, part: int, pack_limit: int | None) -> Predictions | Content:
+        """Return what an earlier run kept of the reference's predictions, or make them."""
+        predict = partial(self._predict, self._reference, course, part, pack_limit)
+        if self._archive is None:
+            return predict()
+        work = PartOfCourse(
+            variant=self._reference, course=course, part=part, pack_limit=pack_limit
+        )
+        return self._archive.predictions(work, predict)
+
+    def _revived(
+        self,
+        kept: Content,
+        variant: Variant,
+        course: Course,
+        *,
+        part: int,
+        pack_limit: int | None,
+    ) -> Predictions:
+        """Return kept predictions with the head of a variant, or else make them anew."""
+        job = self._job(variant, course, part)
+        requests = [request for found in windows_of(job) for request in found]
+        found = job.loaded.revived_predictions(requests, kept)
+        if found is not None:
+            return found
+        made = self._predict(self._reference, course, part, pack_limit)
+        self._kept[course.fingerprint, part, pack_limit] = made
+        return made
 
     def _predict(
         self, variant: Variant, course: Course, part: int, pack_limit: int | None

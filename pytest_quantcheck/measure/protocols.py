@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.backends.kept import QuantizedStore
     from pytest_quantcheck.measure.divergence import Predictions
+    from pytest_quantcheck.store.codec import Content
     from pytest_quantcheck.workloads.decoding import Decoding
 
     Advance: TypeAlias = Callable[[int, int], None]
@@ -199,6 +200,18 @@ class LoadedModel(Protocol):
         ------
         MeasurementError
             The states of one sequence do not fit into the memory of the device.
+        """
+        ...
+
+    def revived_predictions(
+        self, requests: Sequence[ScoreRequest], kept: Content
+    ) -> Predictions | None:
+        """Return another variant's predictions as an earlier run kept them.
+
+        Returns
+        -------
+        Predictions or None
+            None where this model's head is not the one that they were made with.
         """
         ...
 

@@ -53,6 +53,9 @@ class FakePredictions:
     vocabulary: int
     needs_model: bool = False
 
+    def kept(self):
+        return None
+
     def divergences(self, variant: FakePredictions) -> list:
         is_same = self.of.precision == variant.of.precision
         return [self._divergence(request, is_same=is_same) for request in self.requests]

@@ -46,6 +46,9 @@ class Predicted:
         self.vocabulary = (model.digest == "wide" and 7) or 5
         self.needs_model = model.digest == "whole"
 
+    def kept(self):
+        return None
+
     def divergences(self, variant):
         assert variant.requests == self.requests
         if "broken" in self.model.decode(self.requests[-1].tokens):

@@ -20,7 +20,11 @@ from pytest_quantcheck.measure.engine.loaded import (
 )
 from pytest_quantcheck.measure.engine.outputs import Ending
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
-from pytest_quantcheck.measure.engine.predictions import KeptPredictions, MadePredictions
+from pytest_quantcheck.measure.engine.predictions import (
+    KeptPredictions,
+    MadePredictions,
+    revived,
+)
 from pytest_quantcheck.measure.engine.probe import choose_plan
 from pytest_quantcheck.measure.engine.scoring import Scorer
 from pytest_quantcheck.measure.engine.states import StateReader
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
         Continuation,
         ScoreRequest,
     )
+    from pytest_quantcheck.store.codec import Content
     from pytest_quantcheck.workloads.decoding import Decoding
 
 _PartT = TypeVar("_PartT")
@@ -151,6 +156,21 @@ class CausalModel(LoadedTransformer):
             device=self.device,
             vocabulary=split.vocabulary,
         )
+
+    def revived_predictions(
+        self, requests: Sequence[ScoreRequest], kept: Content
+    ) -> KeptPredictions | None:
+        """Return another variant's predictions as kept, if this model has the same head."""
+        data: Any = kept.data
+        if data["dtype"] != self.compute_dtype:
+            return None
+        with library_errors("scoring"), undisturbed(), torch.inference_mode():
+            split = self._parts()
+            if split is None:
+                return None
+            return revived(
+                kept, requests, split.head, device=self.device, vocabulary=split.vocabulary
+            )
 
     def generate(
         self,

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from pytest_quantcheck.measure.divergence import TokenDivergences
+from pytest_quantcheck.measure.engine.states import StateArrays
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
+from pytest_quantcheck.store.codec import Content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_quantcheck.measure.engine.forward import Forward
     from pytest_quantcheck.measure.engine.head import Head
-    from pytest_quantcheck.measure.engine.states import StateArrays
     from pytest_quantcheck.measure.protocols import ScoreRequest
 
 _CHUNK_ELEMENTS = 2**25
 """Logits of one model that are alive at once: 128 MiB of float32."""
+_DIGEST_ROWS = 16
+"""Rows of which every weight of a head makes logits: enough to tell it from a quantized one."""
 
 
 class _Logits(Protocol):
@@ -58,6 +62,24 @@ class KeptPredictions:
         """Return, per request, how a variant's predictions differ from these."""
         return _compare(self.requests, self, variant)
 
+    def kept(self) -> Content:
+        """Return the states, and what tells the head from others."""
+        return Content(
+            data={
+                "dtype": self.states.dtype,
+                "vocabulary": self.vocabulary,
+                "head": self.head_digest(),
+            },
+            arrays={str(index): states for index, states in enumerate(self.states.arrays)},
+        )
+
+    @torch.inference_mode()
+    def head_digest(self) -> str:
+        """Return the digest of the logits that the head makes of the first states."""
+        first = self.states.tensor(0)[:_DIGEST_ROWS].to(self.device)
+        logits = self.head.logits(first).float().cpu().numpy()
+        return hashlib.sha256(logits.tobytes()).hexdigest()
+
     def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
         """Yield the logits of one request from its states."""
         for part in torch.split(self.states.tensor(request), size):
@@ -75,6 +97,9 @@ class MadePredictions:
     vocabulary: int
     needs_model: bool = True
 
+    def kept(self) -> None:
+        """Return nothing: a later run needs the model."""
+
     def divergences(self, variant: _Logits) -> list[TokenDivergences]:
         """Return, per request, how a variant's predictions differ from these."""
         return _compare(self.requests, self, variant)
@@ -85,6 +110,41 @@ class MadePredictions:
         inputs = torch.tensor([asked.tokens[:-1]], device=self.device)
         logits = self.forward().logits(inputs, len(asked.tokens) - asked.first_target)
         yield from torch.split(logits[0], size)
+
+
+def revived(
+    kept: Content, requests: Sequence[ScoreRequest], head: Head, *, device: str, vocabulary: int
+) -> KeptPredictions | None:
+    """Return predictions that an earlier run kept, with a head that is in memory now.
+
+    Parameters
+    ----------
+    kept : Content
+        What `KeptPredictions.kept` returned.
+    requests : sequence of ScoreRequest
+        The same.
+    head : Head
+        Of any variant.
+    device : str
+        Where the head is.
+    vocabulary : int
+        Logits of one row.
+
+    Returns
+    -------
+    KeptPredictions or None
+        None where the head makes other logits of the same states, or the states are of other
+        requests.
+    """
+    data: Any = kept.data
+    states = StateArrays(arrays=tuple(kept.arrays.values()), dtype=data["dtype"])
+    sizes = [len(request.tokens) - request.first_target for request in requests]
+    if data["vocabulary"] != vocabulary or [len(one) for one in states.arrays] != sizes:
+        return None
+    found = KeptPredictions(
+        requests=tuple(requests), states=states, head=head, device=device, vocabulary=vocabulary
+    )
+    return found if found.head_digest() == data["head"] else None
 
 
 @torch.inference_mode()

@@ -41,7 +41,9 @@ class StateArrays:
 
     def tensor(self, request: int) -> torch.Tensor:
         """Return the states of one request, (r, d)."""
-        found = torch.from_numpy(self.arrays[request])
+        array = self.arrays[request]
+        # Arrays of a store are read-only, and torch knows no such tensors.
+        found = torch.from_numpy(array if array.flags.writeable else array.copy())
         return found.view(torch.bfloat16) if self.dtype == _AS_BITS else found
 
 
