@@ -21,6 +21,7 @@ import transformers
 from pytest_quantcheck import Documents, Generation, MultipleChoice, contains
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
@@ -69,7 +70,7 @@ def make_runner(device: str, limit: int | None) -> Runner:
     """Return a runner of the example's model on one device."""
     source = ModelSource(model=str(EXAMPLE / "model"), device=choose_device(device).device)
     pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
-    return Runner(pool, reference=builtin_variant("fp16"), max_examples=limit)
+    return Runner(pool, reference=builtin_variant("fp16"), portion=Portion(max_examples=limit))
 
 
 def compare(name: str, sides: list[Measurement], weight_bytes: list[int]) -> Row:

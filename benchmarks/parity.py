@@ -25,6 +25,7 @@ import transformers
 
 from pytest_quantcheck import Documents, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
@@ -187,7 +188,7 @@ def run(arguments: argparse.Namespace) -> None:
     source = ModelSource(model=str(arguments.model.resolve()), device=device.device)
     pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
     reference = builtin_variant("fp16")
-    runner = Runner(pool, reference=reference, max_examples=arguments.limit)
+    runner = Runner(pool, reference=reference, portion=Portion(max_examples=arguments.limit))
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
     made = make_workloads(arguments.data, tokenizer)
     chosen = arguments.workloads.split(",") if arguments.workloads else list(made)
