@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -61,12 +61,8 @@ def examine_divergence(
             evidence = _examine_mean(limit, scores, levels=levels, gate=gate)
         case Scale.QUANTILE:
             evidence = examine_token_quantile(limit, scores, levels=levels)
-        case Scale.SHARE:
+        case _:
             evidence = _examine_share(limit, scores, levels=levels)
-        case Scale.BINARY | Scale.SCORE | Scale.NLL:
-            raise AssertionError(f"{variant.metric} is no metric of a pair")
-        case other:
-            assert_never(other)
     return _as_identical(evidence) if variant.is_identical else evidence
 
 
@@ -126,7 +122,7 @@ def _skew_note(mean: SkewedMean, enough: int) -> str:
 
 def _spread_as(mean: SkewedMean, true: float) -> RatioMean:
     """Return the mean with the error it would have at another one: divergences scale."""
-    error = mean.deviation / math.sqrt(mean.n) * (true / mean.mean if mean.mean > 0 else 1.0)
+    error = mean.deviation / math.sqrt(mean.n) * true / mean.mean
     return RatioMean(mean=true, error=error, df=mean.n - 1)
 
 
@@ -139,7 +135,7 @@ def _chance_of_mean(mean: SkewedMean, limit: Limit, true: float, levels: Levels)
 
 def _plan_mean(mean: SkewedMean, limit: Limit, levels: Levels, gate: Gate, *, n: int) -> int | None:
     alpha = level_towards(mean.mean, limit=limit.value, levels=levels)
-    if alpha is None or mean.deviation == 0 or mean.n < 2:  # noqa: PLR2004 - one tells no spread
+    if alpha is None or mean.deviation == 0:
         return None
     needed = needed_clusters(_spread_as(mean, mean.mean), mean.n, limit=limit.value, alpha=alpha)
     if mean.mean < limit.value:

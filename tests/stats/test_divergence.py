@@ -128,6 +128,8 @@ def test_equal_top_tokens_alone_are_no_identity():
     assert "bet" in found.estimate.method
     constant = verdict("max_mean_kl", 0.02, scores)
     assert (constant.outcome, constant.reason) == (Outcome.PASS, Reason.CONSTANT_DIFFERENCE)
+    assert constant.power is None
+    assert verdict("max_p99_kl", 0.02, scores).power is None  # no spread to tell
 
 
 @pytest.mark.parametrize("keyword", KEYWORDS)
