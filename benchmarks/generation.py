@@ -1,16 +1,17 @@
-"""Compare quantcheck's outputs in batches with transformers' one prompt at a time.
+"""Compare ways of generating in batches with transformers' one prompt at a time.
 
-usage: generation.py --model FOLDER --data FILE.jsonl [--n 200] [--max-new-tokens 48]
+usage: generation.py --model FOLDER --data FILE.jsonl [--n 64] [--max-new-tokens 32]
                      [--batch-size 32] [--variant fp16] [--device cuda] [--out FILE.json]
 
 DATA has a `question` a line, such as GSM8K. All outputs come from one model in memory, greedily:
-ours, in batches of prompts of equal length; plain batches of transformers, padded on the left; and
-`model.generate` one prompt at a time, with which both are compared. A row for each prompt is
+`rows`, as quantcheck generates; `equal`, its batches of prompts of equal length, for architectures
+that know no rows; `padded`, plain batches of transformers, padded on the left; and `single`,
+`model.generate` one prompt at a time, with which all are compared. A row for each prompt is
 printed as it comes: where an output first diverges, and by how many nats the one-at-a-time model
 preferred its own token there. A lead near 0 is a tie that rounding decides.
 
-On a host where a forward takes 33 ms whatever the batch, 200 prompts of 48 tokens take about
-5 minutes one at a time, and half as long in batches of equal length:
+On a host where a step takes 13 ms whatever the batch, 64 prompts of 32 tokens take about 25 s one
+at a time, 15 s in batches of equal length, and 2 s otherwise:
 
     python benchmarks/generation.py --model SmolLM2-135M-Instruct --data gsm8k.jsonl --out out.json
 """
@@ -29,13 +30,15 @@ import transformers
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.device import choose_device
+from pytest_quantcheck.measure.engine.equal_lengths import EqualLengths
+from pytest_quantcheck.measure.engine.outputs import Asked
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.workloads.decoding import Decoding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 PROMPT = "Question: {question}\nAnswer:"
 
@@ -57,9 +60,8 @@ class Row:
     index: int
     prompt_tokens: int
     new_tokens: int
-    ours: Divergence | None
-    """None where the outputs are equal."""
-    padded: Divergence | None
+    divergence: dict[str, Divergence | None]
+    """By way of batching; None where the outputs are equal."""
 
 
 class Plain:
@@ -125,6 +127,25 @@ def questions(path: Path, n: int) -> list[str]:
     return [PROMPT.format(question=row["question"]) for row in rows[:n]]
 
 
+def in_equal_lengths(
+    loaded: Any,  # noqa: ANN401 - with what only this module looks at
+    prompts: Sequence[Sequence[int]],
+    decoding: Decoding,
+) -> list[list[int]]:
+    """Return the new tokens of each prompt, made in batches of prompts of equal length."""
+    asked = [Asked(prompt=tuple(prompt), stream=0) for prompt in prompts]
+    way = EqualLengths(
+        loaded.model,
+        loaded.device,
+        ending=loaded._generator.ending,  # noqa: SLF001 - the same end tokens for all
+        batch_tokens=loaded.limits.batch_tokens,
+    )
+    with torch.inference_mode():
+        answers = [one for batch in way.run([*set(asked)], decoding, 64) for one in batch]
+    found = {one.asked: [*one.found.tokens] for one in answers}
+    return [found[one] for one in asked]
+
+
 def chunks(prompts: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     """Yield `size` prompts at a time, in the order of the file."""
     for start in range(0, len(prompts), size):
@@ -139,18 +160,25 @@ def run(arguments: argparse.Namespace) -> None:
     loaded: Any = pool.get(builtin_variant(arguments.variant))
     texts = questions(arguments.data, arguments.n)
     prompts = [loaded.encode(text, special=True) for text in texts]
-    ends = loaded._generator._ends  # noqa: SLF001 - the same end tokens for all
-    plain = Plain(loaded.model, ends, arguments.max_new_tokens)
-
-    started = time.perf_counter()
-    padded = [one for part in chunks(prompts, arguments.batch_size) for one in plain.generate(part)]
-    seconds = {"padded": time.perf_counter() - started}
-    loaded.pack_limit = arguments.batch_size
-    started = time.perf_counter()
+    generator = loaded._generator  # noqa: SLF001 - both ways of one model
+    plain = Plain(loaded.model, generator.ending.tokens, arguments.max_new_tokens)
     decoding = Decoding(max_new_tokens=arguments.max_new_tokens)
-    ours = [list(one.tokens) for one in loaded.generate(prompts, decoding)]
-    seconds["ours"] = time.perf_counter() - started
-    print(json.dumps({"prompts": len(prompts), "seconds": seconds}), flush=True)
+    ways: dict[str, Callable[[], list[list[int]]]] = {
+        "rows": lambda: [[*one.tokens] for one in loaded.generate(prompts, decoding)],
+        "equal": lambda: in_equal_lengths(loaded, prompts, decoding),
+        "padded": lambda: [
+            one for part in chunks(prompts, arguments.batch_size) for one in plain.generate(part)
+        ],
+    }
+    plain.generate(prompts[:1])  # the first pass loads kernels
+    print(json.dumps({"plan": generator.plan}), flush=True)
+    seconds: dict[str, float] = {}
+    found: dict[str, list[list[int]]] = {}
+    for name, way in ways.items():
+        started = time.perf_counter()
+        found[name] = way()
+        seconds[name] = time.perf_counter() - started
+        print(json.dumps({"way": name, "seconds": round(seconds[name], 2)}), flush=True)
 
     rows: list[Row] = []
     seconds["single"] = 0.0
@@ -162,8 +190,10 @@ def run(arguments: argparse.Namespace) -> None:
             index=index,
             prompt_tokens=len(prompt),
             new_tokens=len(single),
-            ours=divergence(plain, prompt, single, ours[index]),
-            padded=divergence(plain, prompt, single, padded[index]),
+            divergence={
+                name: divergence(plain, prompt, single, outputs[index])
+                for name, outputs in found.items()
+            },
         )
         rows.append(row)
         print(json.dumps(asdict(row)), flush=True)
@@ -184,10 +214,12 @@ def summary(
         "max_new_tokens": arguments.max_new_tokens,
         "batch_size": arguments.batch_size,
         "n": len(rows),
-        "seconds": {name: round(value, 1) for name, value in seconds.items()},
+        "seconds": {name: round(value, 2) for name, value in seconds.items()},
     }
-    for name in ("ours", "padded"):
-        found = [getattr(row, name) for row in rows]
+    tokens = sum(row.new_tokens for row in rows)
+    about["tokens_per_second"] = {name: round(tokens / value, 1) for name, value in seconds.items()}
+    for name in rows[0].divergence if rows else ():
+        found = [row.divergence[name] for row in rows]
         leads = [abs(one.lead_nats) for one in found if one and one.lead_nats is not None]
         about[name] = {
             "equal": found.count(None),
@@ -212,8 +244,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--n", type=int, default=200)
-    parser.add_argument("--max-new-tokens", type=int, default=48)
+    parser.add_argument("--n", type=int, default=64)
+    parser.add_argument("--max-new-tokens", type=int, default=32)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--variant", default="fp16")
     parser.add_argument("--device", default="auto")

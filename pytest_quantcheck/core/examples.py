@@ -85,6 +85,9 @@ class ExamplesRecord:
     """(n,) nats by which the right choice leads; None where there is none."""
     n_tokens: list[int | None] | None
     """(n,) tokens generated; None where nothing was."""
+    first_divergence: list[int | None] | None
+    """(n,) index of the first token in which the output differs from the reference's; None where
+    none does, and where this is the reference."""
 
     def rows_of(self, metric: str) -> ScoresRecord | None:
         """Return the scores for `metric` with ids, clusters and weights filled in, if measured."""

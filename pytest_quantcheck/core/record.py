@@ -30,6 +30,8 @@ class ExampleRecord:
     reference_margin: float | None
     """Nats by which the right choice leads; negative where it trails; None without choices."""
     variant_margin: float | None
+    first_divergence: int | None
+    """Index of the first token in which generated outputs differ; None where none does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,10 @@ class CheckRecord:
     """Where the examples that got worse are; empty where the data names no slices."""
     divergence: DivergenceRecord | None
     """Of the predictions; None where the budget asks nothing of them."""
+    n_diverged: int | None
+    """Generated outputs that differ from the reference's; None where none are generated."""
+    mean_first_divergence: float | None
+    """Tokens that these share with the reference's before they part, on average."""
     noise_floor: float | None
     """Largest degradation that may be noise, in `unit`; None where it was not measured."""
     examples: str | None

@@ -31,6 +31,8 @@ class Output:
     log-likelihood a token; None where there is none."""
     n_tokens: int | None = None
     """Tokens generated; None where nothing was."""
+    tokens: tuple[int, ...] = ()
+    """Those tokens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -265,6 +265,8 @@ def _record(
         n_better=changes.n_better,
         slices=list(changes.slices),
         divergence=divergence_record(measured) if compares_models(about.metric) else None,
+        n_diverged=changes.n_diverged,
+        mean_first_divergence=changes.mean_first_divergence,
         noise_floor=about.noise_floor,
         examples=pair.examples if measured else None,
     )

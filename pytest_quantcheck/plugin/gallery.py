@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.metric import METRICS, Direction
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.core.record import ExampleRecord, SliceRecord
+from pytest_quantcheck.measure.parting import divergences, first_divergence
 from pytest_quantcheck.report.diff import first_difference
 from pytest_quantcheck.stats.concentration import concentration_pvalue
 from pytest_quantcheck.workloads.example import ChoiceItem, DocumentItem, GenerationItem, LabelItem
@@ -35,6 +36,10 @@ class Changes:
     n_better: int = 0
     slices: tuple[SliceRecord, ...] = ()
     """Those with the most that got worse first."""
+    n_diverged: int | None = None
+    """Generated outputs that differ; None where none are generated."""
+    mean_first_divergence: float | None = None
+    """Tokens that these share before they part, on average."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,17 @@ def examine_changes(
         n_worse=len(worse),
         n_better=len(better),
         slices=_slices(variant.examples, worse, better),
+        **_parting(reference, variant),
     )
+
+
+def _parting(reference: Measurement, variant: Measurement) -> dict[str, Any]:
+    found = divergences(reference, variant)
+    if found is None:
+        return {}
+    places = [place for place in found if place is not None]
+    mean = sum(places) / len(places) if places else None
+    return {"n_diverged": len(places), "mean_first_divergence": mean}
 
 
 def _by_example(measurement: Measurement, metric: str) -> dict[str, float]:
@@ -136,6 +151,7 @@ def _record(
         is_worse=change.loss > 0,
         reference_margin=outputs[0].margin,
         variant_margin=outputs[1].margin,
+        first_divergence=first_divergence(outputs[0].tokens, outputs[1].tokens),
     )
 
 

@@ -51,18 +51,18 @@ class Outbox:
         if not self._is_asked or pair.variant.measurement is None:
             return pair
         reference = self._key(pair.reference, None)
-        return replace(pair, examples=self._key(pair.variant, reference))
+        return replace(pair, examples=self._key(pair.variant, (reference, pair.reference)))
 
     def take(self) -> list[str]:
         """Return the lines that no report has carried yet."""
         lines, self._waiting = self._waiting, []
         return lines
 
-    def _key(self, side: Side, reference: str | None) -> str:
+    def _key(self, side: Side, reference: tuple[str, Side] | None) -> str:
         measured = side.measurement
         assert measured is not None  # noqa: S101 - both sides are measured, or none
         # Measurements are equal by identity, and made once for each pair.
-        known = (reference or "", measured)
+        known = (reference[0] if reference else "", measured)
         if known not in self._keys:
             line = to_line(_record(side, measured, reference))
             key = self._keys[known] = key_of(line)
@@ -72,9 +72,13 @@ class Outbox:
         return self._keys[known]
 
 
-def _record(side: Side, measured: Measurement, reference: str | None) -> ExamplesRecord:
+def _record(
+    side: Side, measured: Measurement, reference: tuple[str, Side] | None
+) -> ExamplesRecord:
+    from pytest_quantcheck.measure.parting import divergences
     from pytest_quantcheck.plugin.gallery import capped
 
+    beside = reference[1].measurement if reference else None
     ids = tuple(example.id for example in measured.examples)
     whole = [scores for scores in measured.scores.values() if scores.ids == ids]
     clusters = whole[0].clusters if whole else None
@@ -88,7 +92,7 @@ def _record(side: Side, measured: Measurement, reference: str | None) -> Example
         variant_label=side.label,
         kind=measured.kind,
         fingerprint=measured.fingerprint,
-        reference=reference,
+        reference=reference[0] if reference else None,
         n_planned=measured.n_planned,
         ids=[*ids],
         clusters=_plain(clusters),
@@ -101,6 +105,7 @@ def _record(side: Side, measured: Measurement, reference: str | None) -> Example
         outputs=[capped(output.text, LONGEST_OUTPUT) for output in measured.outputs],
         margins=margins if any(margin is not None for margin in margins) else None,
         n_tokens=n_tokens if any(count is not None for count in n_tokens) else None,
+        first_divergence=divergences(beside, measured) if beside else None,
     )
 
 

@@ -60,7 +60,15 @@ def render_gallery(check: CheckRecord, layout: Layout) -> list[str]:
     if not check.worst:
         return []
     blocks = [line for example in check.worst for line in _example(check, example, layout)]
-    return [f"  {_title(check)}", *blocks]
+    return [f"  {_title(check)}", *_parting(check), *blocks]
+
+
+def _parting(check: CheckRecord) -> list[str]:
+    """Return how many outputs differ, right or wrong, and from where on."""
+    if not check.n_diverged or check.mean_first_divergence is None:
+        return []
+    differ = f"{format_count(check.n_diverged)} of {format_count(check.n)} differ"
+    return [f"    {differ}, on average from token {check.mean_first_divergence + 1:.1f} on"]
 
 
 def _title(check: CheckRecord) -> str:
@@ -95,9 +103,11 @@ def _change(check: CheckRecord, example: ExampleRecord) -> str:
         return f"{check.metric} {wording.level(check, after)}"
     if wording.is_of_documents(check):
         return f"{before:.3f} -> {after:.3f} nats per token ({after - before:+.3f})"
+    at = example.first_divergence
+    parting = "" if at is None else f", first differs at token {format_count(at + 1)}"
     if not wording.is_right_or_wrong(check) or not {before, after} <= {0.0, 1.0}:
-        return f"{check.metric} {before:g} -> {after:g}"
-    word = "lost" if example.is_worse else "gained"
+        return f"{check.metric} {before:g} -> {after:g}{parting}"
+    word = ("lost" if example.is_worse else "gained") + parting
     if example.reference_margin is None or example.variant_margin is None:
         return word
     return f"{word}, margin {example.reference_margin:+.2f} -> {example.variant_margin:+.2f} nats"

@@ -27,5 +27,6 @@ def measured_record(*measured, variant="int4", **fields):
         "outputs": [" yes"] * n,
         "margins": None,
         "n_tokens": None,
+        "first_divergence": None,
     }
     return ExamplesRecord(variant=variant, scores=[*measured], **given | fields)

@@ -14,7 +14,7 @@ from pytest_quantcheck.workloads.example import Example, GenerationItem
 N = 40
 
 
-def measured(values, *, texts=None, margins=None, slices=None, prompt="ask"):
+def measured(values, *, texts=None, margins=None, slices=None, prompt="ask", tokens=None):
     examples = tuple(
         Example(
             id=f"e{i}", item=GenerationItem(prompt=prompt, answers=("yes", "yep")),
@@ -33,7 +33,10 @@ def measured(values, *, texts=None, margins=None, slices=None, prompt="ask"):
         variant=Variant(name="int8", backend="fake", precision="int8"), workload_name="w",
         kind="Generation", fingerprint="f", examples=examples, n_planned=len(examples),
         scores={"exact_match": scores},
-        outputs=tuple(Output(text=t, margin=m) for t, m in zip(texts, margins, strict=True)),
+        outputs=tuple(
+            Output(text=t, margin=m, tokens=ids or (), n_tokens=None if ids is None else len(ids))
+            for t, m, ids in zip(texts, margins, tokens or [None] * N, strict=True)
+        ),
         tokens=1, seconds=1.0, compute_dtype="float32", first_token_ids=(1,),
     )  # fmt: skip
 
@@ -48,6 +51,20 @@ def test_lost_ones_come_first_by_the_margin_fallen_then_one_gained():
     assert [one.example for one in changes.shown] == ["e19", "e18", "e17", "e16", "e15", "e39"]
     assert [one.is_worse for one in changes.shown] == [True] * 5 + [False]
     assert (changes.n_worse, changes.n_better) == (20, 20)
+
+
+def test_generated_outputs_say_at_which_token_they_part():
+    before = measured([1] * N, tokens=[(1, 2, 3)] * N)
+    after = measured([0] * 3 + [1] * 37, tokens=[(1, 2, 4), (1,), (9,)] + [(1, 2, 3)] * 37)
+
+    changes = examine_changes(before, after, "exact_match")
+
+    assert [one.first_divergence for one in changes.shown] == [2, 1, 0]
+    assert (changes.n_diverged, changes.mean_first_divergence) == (3, 1.0)
+    equal = examine_changes(before, before, "exact_match")
+    assert (equal.n_diverged, equal.mean_first_divergence) == (0, None)
+    chosen = examine_changes(measured([1] * N), measured([0] * N), "exact_match")
+    assert (chosen.n_diverged, chosen.shown[0].first_divergence) == (None, None)
 
 
 def test_losses_are_counted_by_slice():

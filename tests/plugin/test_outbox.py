@@ -64,6 +64,8 @@ def test_every_check_finds_its_scores(suite, how):
     assert story.clusters[:4] == [0, 0, 1, 1]
     assert story.slices[:4] == ["even", None, "even", None]
     assert story.n_tokens == [5] * 40
+    assert story.first_divergence == [0] * 40
+    assert records[story.reference].first_divergence is None
     assert story.rows_of("exact_match").values == [0.0] * 40
     manual = records[by_keyword["manual", "max_perplexity_ratio"].examples].rows_of("perplexity")
     assert min(manual.weights) > 50

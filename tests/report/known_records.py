@@ -23,6 +23,7 @@ FLIP = ExampleRecord(
     is_worse=True,
     reference_margin=1.25,
     variant_margin=-0.5,
+    first_divergence=None,
 )
 CHECK = CheckRecord(
     nodeid="test_a.py::test_triage[int4]",
@@ -78,6 +79,8 @@ CHECK = CheckRecord(
     n_better=12,
     slices=[],
     divergence=None,
+    n_diverged=None,
+    mean_first_divergence=None,
     noise_floor=None,
     examples=None,
 )

@@ -41,6 +41,22 @@ def test_short_texts_stand_side_by_side_with_the_difference_marked():
     ]
 
 
+def test_generated_outputs_say_at_which_token_they_part():
+    lines = gallery(
+        replace(SUM, first_divergence=11),
+        n_worse=97,
+        n_diverged=120,
+        mean_first_divergence=13.25,
+        n=1200,
+    )
+
+    assert lines[:3] == [
+        "  worst flips, 1 of 97 lost:",
+        "    120 of 1,200 differ, on average from token 14.2 on",
+        "    orders-7 [over 100]  lost, first differs at token 12",
+    ]
+
+
 LONG = replace(
     SUM, reference_output=REFUND * 12 + QUOTE + REFUND,
     variant_output=REFUND * 12 + QUOTE.replace("49", "5") + REFUND,

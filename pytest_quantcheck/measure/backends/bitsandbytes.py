@@ -10,6 +10,7 @@ import torch
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
+from pytest_quantcheck.measure.backends.footprint import quantized_bytes
 from pytest_quantcheck.measure.backends.keeping import open_quantized
 from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import (
@@ -21,7 +22,6 @@ from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
 from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.weights import (
     classification_heads,
-    end_tensors,
     matches,
     read_weights,
 )
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 
 _OUTLIER_THRESHOLD = 6.0
 """Activations at least this large are multiplied in 16 bits, as LLM.int8 was published."""
-_BYTES_PER_PARAMETER = {"int8": 1.0, "nf4": 0.5625, "fp4": 0.5625}
-"""Packed integers and one float32 scale for 64 of them."""
-_QUANTIZED_DIMENSIONS = 2
 _REPACKS = "support_avx512bf16_for_cpu"
 """Switch of a 4-bit layer."""
 INT8_ON_BF16 = (
@@ -99,16 +96,9 @@ class BitsandbytesBackend:
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
         """Return about how many bytes the loaded variant takes, without loading it."""
-        model = skeleton(source.of(variant))
-        outside = end_tensors(model)
-        packed = sum(
-            tensor.numel()
-            for tensor in model.parameters()
-            if tensor.ndim == _QUANTIZED_DIMENSIONS and id(tensor) not in outside
-        )
-        other_bytes = torch.float32.itemsize if source.device == "cpu" else torch.float16.itemsize
-        rest = model.num_parameters() - packed
-        return int(packed * _BYTES_PER_PARAMETER[variant.precision]) + rest * other_bytes
+        on_cpu = source.device == "cpu"
+        other_bytes = torch.float32.itemsize if on_cpu else torch.float16.itemsize
+        return quantized_bytes(skeleton(source.of(variant)), variant, other_bytes=other_bytes)
 
 
 def _check_packages(variant: Variant) -> None:

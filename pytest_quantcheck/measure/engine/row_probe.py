@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantcheck.measure.engine.rows import Layout, Rows, layout_of
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ def checked_layout(model: PreTrainedModel, device: str) -> Layout | None:
         return None
     is_exact = layout.pads and model.get_input_embeddings().weight.dtype == torch.float32
     try:
-        with torch.inference_mode():
+        with undisturbed(), torch.inference_mode():
             rows = Rows(model, layout, device, rows=len(_PLACES) + 1, columns=_COLUMNS)
             difference = max(_differences(model, rows, together=layout.pads))
     except torch.OutOfMemoryError:

@@ -74,7 +74,8 @@ def measure_generation(job: Job, workload: Generation) -> TaskResult:
     return TaskResult(
         scores=_scores(job, workload, scored) | _faults(job, workload, answers.found),
         outputs=tuple(
-            Output(text=one.text, margin=None, n_tokens=len(one.tokens)) for one in answers.found
+            Output(text=one.text, margin=None, n_tokens=len(one.tokens), tokens=one.tokens)
+            for one in answers.found
         ),
         tokens=sum(len(one.tokens) for one in answers.found),
         first_token_ids=answers.prompts[0].tokens if answers.prompts else (),
