@@ -29,11 +29,12 @@ def check(requests, packs):
         assert pack.positions.tolist() == [
             len(path_of(pack, r)) - 1 for r in range(len(pack.tokens))
         ]
-        rows = np.empty(len(pack.rows), np.int64)
-        targets = rows.copy()
-        rows[pack.order], targets[pack.order] = pack.needed[pack.rows], pack.targets
+        answers = pack.answers
+        rows = answers.in_order
+        targets = np.empty_like(rows)
+        targets[answers.order] = answers.targets
         start = 0
-        for owner, size in pack.sizes:
+        for owner, size in answers.sizes:
             request = requests[owner]
             scored = list(range(request.first_target, len(request.tokens)))
             assert len(scored) == size
@@ -43,7 +44,7 @@ def check(requests, packs):
                 assert path_of(pack, row) == request.tokens[:place]
             start += size
             answered.append(owner)
-        assert pack.rows.tolist() == sorted(pack.rows.tolist())
+        assert answers.rows.tolist() == sorted(answers.rows.tolist())
         assert pack.longest == max(pack.positions) + 1
     assert sorted(answered) == list(range(len(requests)))
 
@@ -66,6 +67,10 @@ def test_packs_are_right_whatever_is_asked(seed, tokens, sequences):
     check(requests, list(plan_packs(requests, trees.limits(tokens, sequences))))
 
 
+def owners(pack):
+    return [owner for owner, _ in pack.answers.sizes]
+
+
 def test_packs_do_not_depend_on_the_order_of_requests():
     requests = trees.few_shot()
     order = np.random.default_rng(1).permutation(len(requests)).tolist()
@@ -77,7 +82,7 @@ def test_packs_do_not_depend_on_the_order_of_requests():
     ):
         assert one.tokens.tolist() == other.tokens.tolist()
         assert one.parents.tolist() == other.parents.tolist()
-        assert {owner for owner, _ in one.sizes} == {order[owner] for owner, _ in other.sizes}
+        assert set(owners(one)) == {order[owner] for owner in owners(other)}
 
 
 def test_a_shared_beginning_is_forwarded_once():
@@ -104,8 +109,8 @@ def test_a_request_that_ends_in_a_repeated_beginning_is_answered_once():
 
 def test_requests_with_equal_inputs_are_one_sequence():
     pack = trees.one_pack([trees.ask((*SHOTS, letter), 40) for letter in range(4)])
-    assert (len(pack.tokens), pack.sequences, pack.needed.tolist()) == (40, 1, [39])
-    assert sorted(pack.targets.tolist()) == [0, 1, 2, 3]
+    assert (len(pack.tokens), pack.sequences, pack.answers.needed.tolist()) == (40, 1, [39])
+    assert sorted(pack.answers.targets.tolist()) == [0, 1, 2, 3]
 
 
 def test_no_requests_make_no_pack():

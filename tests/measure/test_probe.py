@@ -14,7 +14,7 @@ from pytest_quantcheck.measure.engine.probe import choose_plan, longest_sequence
 
 COMMON = tiny_models._common()
 PACKED = "packed tree, segments"
-NO_PLACES = "batches of equal length (no places of tokens can be given)"
+NO_PLACES = "padded batches (no places of tokens can be given)"
 PLANS = {
     "llama": (tiny_models.make_config("llama"), PACKED),
     "gpt2": (tiny_models.make_config("gpt2"), PACKED),
@@ -25,15 +25,15 @@ PLANS = {
     "gemma3": (transformers.Gemma3TextConfig(**COMMON, head_dim=16), PACKED),
     "mistral": (
         transformers.MistralConfig(**COMMON, sliding_window=24),
-        "batches of equal length (a sliding window)",
+        "padded batches (a sliding window)",
     ),
     "gemma2": (
         transformers.Gemma2Config(**COMMON, head_dim=16),
-        "batches of equal length (softcapping in attention)",
+        "padded batches (softcapping in attention)",
     ),
     "gpt_oss": (
         transformers.GptOssConfig(**COMMON | {"head_dim": 16, "num_local_experts": 4}),
-        "batches of equal length (attention sinks)",
+        "padded batches (attention sinks)",
     ),
     "mamba": (tiny_models.make_config("mamba"), NO_PLACES),
     "bloom": (
@@ -45,7 +45,7 @@ PLANS = {
             vocab_size=128, n_embd=64, n_layer=2, n_head=4, rotary_dim=8,
             bos_token_id=1, eos_token_id=2,
         ),
-        "batches of equal length (packs differ by 0.",
+        "padded batches (packs differ by 0.",
     ),
 }  # fmt: skip
 
@@ -87,7 +87,8 @@ def test_quantized_models_are_packed_too(load, kind, variant):
 def test_a_plan_can_be_asked_for():
     model = make(tiny_models.make_config("llama"))
     assert choose_plan(model, "cpu", Plan.BATCHES).text == "batches of equal length (as asked)"
-    assert choose_plan(model, "cpu", Plan.VARLEN).text == "batches of equal length (no kernel)"
+    assert choose_plan(model, "cpu", Plan.PADDED).text == "padded batches (as asked)"
+    assert choose_plan(model, "cpu", Plan.VARLEN).text == "padded batches (no kernel)"
 
 
 def test_attention_that_leaks_between_pack_mates_is_found_out(monkeypatch):
@@ -101,7 +102,7 @@ def test_attention_that_leaks_between_pack_mates_is_found_out(monkeypatch):
     monkeypatch.setattr(probe.BlockKernel, "attend", leaking)
     for dtype in (torch.float32, torch.bfloat16):
         choice = choose_plan(make(tiny_models.make_config("llama"), dtype), "cpu")
-        assert choice.text.startswith("batches of equal length (packs differ by ")
+        assert choice.text.startswith("padded batches (packs differ by ")
 
 
 def test_a_kernel_that_fails_is_not_used(monkeypatch):
@@ -110,7 +111,7 @@ def test_a_kernel_that_fails_is_not_used(monkeypatch):
 
     monkeypatch.setattr(probe.BlockKernel, "attend", failing)
     choice = choose_plan(make(tiny_models.make_config("llama")), "cpu")
-    assert choice.text == "batches of equal length (packs fail with RuntimeError)"
+    assert choice.text == "padded batches (packs fail with RuntimeError)"
 
 
 def test_no_memory_for_a_trial_means_batches(monkeypatch):
@@ -161,3 +162,8 @@ LONGEST = {
 @pytest.mark.parametrize(("config", "longest"), LONGEST.values(), ids=LONGEST)
 def test_windows_and_growing_rotations_bound_the_sequences_of_packs(config, longest):
     assert longest_sequence(config) == longest
+
+
+def test_a_window_does_not_bound_padded_batches():
+    config = LONGEST["window"][0]
+    assert longest_sequence(config, with_windows=False) is None

@@ -95,7 +95,7 @@ def test_int8_rounds_a_shared_beginning_by_its_own_outliers(load):
 def test_rows_are_read_in_chunks(llama, monkeypatch):
     asked = trees.few_shot()
     expected = packed(llama).score(asked)
-    monkeypatch.setattr(tree, "_CHUNK_ELEMENTS", 7 * tiny_models.VOCABULARY)
+    monkeypatch.setattr(tree, "_CPU_ELEMENTS", 7 * tiny_models.VOCABULARY)
     for one, other in zip(packed(llama).score(asked), expected, strict=True):
         assert np.allclose(one, other, atol=1e-5)
 

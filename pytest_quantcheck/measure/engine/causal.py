@@ -200,10 +200,11 @@ class CausalModel(LoadedTransformer):
     def _scorer(self) -> Scorer | TreeScorer:
         """Return what scores, chosen when the model is first asked."""
         batches = opened(self._batches)
-        forward = self._chosen().forward
-        return (
-            batches if forward is None else TreeScorer(forward, batches, limits=self._pack_limits)
-        )
+        chosen = self._chosen()
+        forward = chosen.forward or chosen.padded
+        if forward is None:
+            return batches
+        return TreeScorer(forward, batches, limits=self._pack_limits)
 
     def _chosen(self) -> Choice:
         """Return how sequences are forwarded, found when the model is first asked."""

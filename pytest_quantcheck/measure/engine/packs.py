@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_quantcheck.measure.engine.answers import as_answers, row_numbers
 from pytest_quantcheck.measure.engine.trie import as_key, grow_forest
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_quantcheck.measure.engine.answers import Answers
     from pytest_quantcheck.measure.engine.plan import Limits
     from pytest_quantcheck.measure.engine.trie import Forest
     from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -34,16 +36,8 @@ class Pack:
     """(s,) segment before each; -1 for none."""
     ends: NDArray[np.int64]
     """(s,) row after the last one below each segment."""
-    needed: NDArray[np.int64]
-    """(u,) rows behind scored tokens, ascending."""
-    rows: NDArray[np.int64]
-    """(p,) index into `needed` for each scored token, ascending."""
-    targets: NDArray[np.int64]
-    """(p,) scored tokens."""
-    order: NDArray[np.int64]
-    """(p,) place of each scored token among those of `sizes`."""
-    sizes: tuple[tuple[int, int], ...]
-    """(request, scored tokens) in order: p is the sum of the tokens."""
+    answers: Answers
+    """Which rows are read."""
     sequences: int
     """Segments with nothing below them: so many are forwarded in full."""
     longest: int
@@ -53,16 +47,6 @@ class Pack:
     def segments(self) -> NDArray[np.int64]:
         """(t,) segment of each row."""
         return np.repeat(np.arange(len(self.parents)), np.diff(self.starts))
-
-    def split(self, values: NDArray[np.float32]) -> list[tuple[int, NDArray[np.float32]]]:
-        """Return (request, its values) for values in the order of `targets`."""
-        ordered = np.empty_like(values)
-        ordered[self.order] = values
-        stops = np.cumsum([size for _, size in self.sizes])
-        return [
-            (request, ordered[stop - size : stop])
-            for (request, size), stop in zip(self.sizes, stops.tolist(), strict=True)
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,9 +171,8 @@ class _Growing:
     """(s,) place of the first token of each segment in its sequence."""
     starts: list[int] = field(default_factory=lambda: [0])
     parents: list[int] = field(default_factory=list)
-    first_rows: list[int] = field(default_factory=list)
-    counts: list[int] = field(default_factory=list)
-    """Rows from each first one on."""
+    runs: list[tuple[int, int]] = field(default_factory=list)
+    """First row, and number of rows from there on."""
     targets: list[int] = field(default_factory=list)
     sizes: list[tuple[int, int]] = field(default_factory=list)
 
@@ -244,9 +227,7 @@ class _Layout:
                 pieces.append((row, stop - start))
             stop = min(stop, start)
             place = growing.parents[place]
-        for row, count in reversed(pieces):
-            growing.first_rows.append(row)
-            growing.counts.append(count)
+        growing.runs.extend(reversed(pieces))
         growing.targets.extend(scored)
         growing.sizes.append((owner, len(scored)))
 
@@ -260,27 +241,14 @@ def _finished(growing: _Growing) -> Pack:
         above = parents[place]
         if above >= 0:
             ends[above] = max(ends[above], ends[place])
-    rows = _runs(np.array(growing.first_rows), np.array(growing.counts))
-    order = rows.argsort(kind="stable")
-    needed, index = np.unique(rows[order], return_inverse=True)
     places = np.array(growing.places)
     return Pack(
         tokens=np.concatenate(growing.parts).astype(np.int64),
-        positions=_runs(places, sizes),
+        positions=row_numbers(places, sizes),
         starts=starts,
         parents=parents,
         ends=ends,
-        needed=needed,
-        rows=index,
-        targets=np.array(growing.targets)[order],
-        order=order,
-        sizes=tuple(growing.sizes),
+        answers=as_answers(growing.runs, growing.targets, growing.sizes),
         sequences=int((ends == starts[1:]).sum()),
         longest=int((places + sizes).max()),
     )
-
-
-def _runs(firsts: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return first, first + 1 and so on, `counts` times for each."""
-    before = counts.cumsum() - counts
-    return np.repeat(firsts - before, counts) + np.arange(int(counts.sum()))

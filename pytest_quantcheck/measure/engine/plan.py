@@ -18,6 +18,7 @@ class Plan(Enum):
 
     VARLEN = "packed tree, varlen attention"
     SEGMENTS = "packed tree, segments"
+    PADDED = "padded batches"
     BATCHES = "batches of equal length"
 
 

@@ -14,6 +14,7 @@ from pytest_quantcheck.measure.engine.blocks import BlockKernel
 from pytest_quantcheck.measure.engine.head import split_model
 from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed, segments_on
 from pytest_quantcheck.measure.engine.packs import plan_packs
+from pytest_quantcheck.measure.engine.padded import PaddedForward
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
 from pytest_quantcheck.measure.engine.tree import PackForward
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, find_varlen
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from pytest_quantcheck.measure.engine.attention import Kernel
+    from pytest_quantcheck.measure.engine.head import Split
     from pytest_quantcheck.measure.engine.llm_int8 import Segments
 
 _LENGTH = 32
 _BRANCHES = ((12, 20), (12, 20), (12, 12), (0, 0))
 """Tokens that each sequence of the probe has in common with the first, and with the second."""
+_PADDED_LENGTHS = (32, 27, 30, 25)
 _PROBE_LIMITS = Limits(batch_tokens=4 * _LENGTH, logits=1)
 _TOLERANCES = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.1}
 """Root mean square of the differences of logits over that of the logits."""
@@ -45,8 +48,10 @@ class Choice:
     """How a model's sequences are forwarded."""
 
     plan: Plan
-    forward: PackForward | None
-    """None for batches."""
+    forward: PackForward | None = None
+    """What forwards packs; None for batches."""
+    padded: PaddedForward | None = None
+    """What forwards padded batches; None for others."""
     reason: str = ""
     """Why not in packs."""
 
@@ -86,13 +91,20 @@ def _tried(model: PreTrainedModel, device: str, wanted: Plan | None) -> Choice:
     split = split_model(model, device)
     if split is None:
         return _batches("no head of its own")
+    chosen: Choice | str = "as asked"
+    if wanted is not Plan.PADDED:
+        chosen = _packs(split, model, device, wanted)
+    return _padded(split, model, device, chosen) if isinstance(chosen, str) else chosen
+
+
+def _packs(split: Split, model: PreTrainedModel, device: str, wanted: Plan | None) -> Choice | str:
+    """Return packs, or why not."""
     if not split.body.takes_positions:
-        return _batches("no places of tokens can be given")
+        return "no places of tokens can be given"
     inputs = _probe_inputs(split.vocabulary)
     with packed(_as_segments(inputs, device)):
         states = split.body.states(inputs.to(device))
     expected = split.head.logits(states.flatten(0, 1))
-    tolerance = _INT8_TOLERANCE if is_llm_int8(model) else _TOLERANCES.get(states.dtype, 0.0)
     reason = "no kernel"
     for plan, kernel in _kernels(device, states.dtype, wanted):
         forward = PackForward(
@@ -103,15 +115,43 @@ def _tried(model: PreTrainedModel, device: str, wanted: Plan | None) -> Choice:
         except torch.OutOfMemoryError:
             raise
         except UnsupportedAttentionError as error:
-            return _batches(str(error))
+            return str(error)
         except Exception as error:  # noqa: BLE001 - the next kernel, or batches
             reason = f"packs fail with {type(error).__name__}"
             continue
         difference = relative_difference(found, expected)
-        if difference <= tolerance:
+        if difference <= _tolerance(model, states.dtype):
             return Choice(plan=plan, forward=forward)
         reason = f"packs differ by {difference:.2g}"
+    return reason
+
+
+def _padded(split: Split, model: PreTrainedModel, device: str, reason: str) -> Choice:
+    """Return padded batches if padding changes nothing, else batches without any."""
+    longest = longest_sequence(model.config, with_windows=False)
+    forward = PaddedForward(split, model, device, longest=longest)
+    inputs = _probe_inputs(split.vocabulary)
+    requests = [
+        ScoreRequest(tokens=(*one[:length], 0), first_target=1)
+        for one, length in zip(inputs.tolist(), _PADDED_LENGTHS, strict=True)
+    ]
+    (together,) = forward.plan(requests, _PROBE_LIMITS)
+    found = forward.states(together)
+    alone = [
+        forward.states(batch) for one in requests for batch in forward.plan([one], _PROBE_LIMITS)
+    ]
+    rows = torch.from_numpy(together.answers.in_order).to(found.device)
+    owners = [owner for owner, _ in together.answers.sizes]
+    difference = relative_difference(
+        split.head.logits(found[rows]), split.head.logits(torch.cat([alone[i] for i in owners]))
+    )
+    if difference <= _tolerance(model, found.dtype):
+        return Choice(plan=Plan.PADDED, padded=forward, reason=reason)
     return _batches(reason)
+
+
+def _tolerance(model: PreTrainedModel, dtype: torch.dtype) -> float:
+    return _INT8_TOLERANCE if is_llm_int8(model) else _TOLERANCES.get(dtype, 0.0)
 
 
 def relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
@@ -126,14 +166,14 @@ def relative_difference(found: torch.Tensor, expected: torch.Tensor) -> float:
     return float((found - expected).square().mean().sqrt() / spread)
 
 
-def longest_sequence(config: Any) -> int | None:  # noqa: ANN401 - each architecture has its own
+def longest_sequence(config: Any, *, with_windows: bool = True) -> int | None:  # noqa: ANN401 - each architecture has its own
     """Return the tokens from which on more than the causal mask and positions would matter.
 
     Windows of attention are not seen in packs, and some rotary embeddings depend on the longest
     sequence of a forward pass. None where there is neither.
     """
     text = config.get_text_config()
-    bounds = [getattr(text, name, None) for name in _WINDOWS]
+    bounds = [getattr(text, name, None) for name in _WINDOWS if with_windows]
     rotations = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None)
     for rotation in _nested(rotations):
         kind = rotation.get("rope_type", rotation.get("type"))
@@ -153,7 +193,7 @@ def _nested(rotations: object) -> Iterator[Mapping[str, Any]]:
 
 
 def _batches(reason: str) -> Choice:
-    return Choice(plan=Plan.BATCHES, forward=None, reason=reason)
+    return Choice(plan=Plan.BATCHES, reason=reason)
 
 
 def _kernels(device: str, dtype: torch.dtype, wanted: Plan | None) -> Iterator[tuple[Plan, Kernel]]:
@@ -189,7 +229,6 @@ def _packed_logits(forward: PackForward, inputs: torch.Tensor) -> torch.Tensor:
     (pack,) = plan_packs(requests, _PROBE_LIMITS)
     with forward.ready():
         logits = forward.split.head.logits(forward.states(pack))
-    rows = torch.empty(len(pack.rows), dtype=torch.int64)
-    rows[torch.from_numpy(pack.order)] = torch.from_numpy(pack.needed[pack.rows])
-    owners = torch.tensor([owner for owner, _ in pack.sizes]).argsort()
+    rows = torch.from_numpy(pack.answers.in_order)
+    owners = torch.tensor([owner for owner, _ in pack.answers.sizes]).argsort()
     return logits[rows.view(len(inputs), -1)[owners].flatten().to(logits.device)]

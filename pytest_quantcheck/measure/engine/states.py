@@ -122,8 +122,9 @@ class StateReader:
                 if states is None and pack.sequences > 1:
                     raise PackTooLargeError(pack.sequences)
                 if states is not None:
-                    parts = torch.split(states, [size for _, size in pack.sizes])
-                    for (owner, _), part in zip(pack.sizes, parts, strict=True):
+                    sizes = pack.answers.sizes
+                    parts = torch.split(states, [size for _, size in sizes])
+                    for (owner, _), part in zip(sizes, parts, strict=True):
                         yield fits[owner], part.clone()
 
     def _from_batches(
@@ -166,8 +167,7 @@ class StateReader:
 def _of_pack(packs: PackForward, pack: Pack) -> torch.Tensor:
     """Return the states behind the scored tokens of a pack, in the order of its sizes, (p, d)."""
     states = packs.states(pack)
-    rows = np.empty_like(pack.rows)
-    rows[pack.order] = pack.needed[pack.rows]
+    rows = pack.answers.in_order
     return states.index_select(0, torch.from_numpy(rows).to(states.device))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -15,11 +15,12 @@ from pytest_quantcheck.measure.engine.plan import PackTooLargeError
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
+    from pytest_quantcheck.measure.engine.answers import Answers
     from pytest_quantcheck.measure.engine.attention import TreeAttention
     from pytest_quantcheck.measure.engine.head import Split
     from pytest_quantcheck.measure.engine.packs import Pack
@@ -27,8 +28,28 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.scoring import Scorer
     from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
 
-_CHUNK_ELEMENTS = 2**25
-"""Logits alive at once: 128 MiB in float32."""
+_CPU_ELEMENTS = 2**25
+_CUDA_ELEMENTS = 2**26
+"""Logits alive at once: 256 MiB in float32. With fewer the head would wait for its weight."""
+
+
+class Forwards(Protocol):
+    """What forwards packs of its own kind: trees, or padded batches."""
+
+    split: Split
+    longest: int | None
+
+    def ready(self) -> AbstractContextManager[None]:
+        """Return a context in which packs can be forwarded."""
+        ...
+
+    def plan(self, requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[Any]:
+        """Yield the packs that answer all requests."""
+        ...
+
+    def states(self, pack: Any) -> torch.Tensor:  # noqa: ANN401 - one of its own
+        """Return the final hidden states of each row, (r, d)."""
+        ...
 
 
 class PackForward:
@@ -55,6 +76,10 @@ class PackForward:
         self._attention = attention
         self._device = device
 
+    def plan(self, requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[Pack]:
+        """Yield the packs that answer all requests."""
+        return plan_packs(requests, limits)
+
     def ready(self) -> AbstractContextManager[None]:
         """Return a context in which packs can be forwarded."""
         return self._attention.installed()
@@ -75,7 +100,7 @@ class TreeScorer:
 
     Parameters
     ----------
-    forward : PackForward
+    forward : Forwards
         The model.
     single : Scorer
         What scores a sequence that no pack can hold.
@@ -83,7 +108,7 @@ class TreeScorer:
         What one pack may take.
     """
 
-    def __init__(self, forward: PackForward, single: Scorer, *, limits: Limits) -> None:
+    def __init__(self, forward: Forwards, single: Scorer, *, limits: Limits) -> None:
         self._forward = forward
         self._single = single
         self._limits = limits
@@ -138,10 +163,10 @@ class TreeScorer:
         self, requests: Sequence[ScoreRequest], limits: Limits, tally: _Tally
     ) -> list[NDArray[np.float32] | None]:
         """Return the log-likelihoods of each request; None where a sequence must go alone."""
-        packs: list[Pack] = []
+        packs: list[Any] = []
         values: list[torch.Tensor] = []
         with self._forward.ready():
-            for pack in plan_packs(requests, limits):
+            for pack in self._forward.plan(requests, limits):
                 one = self._attempt(pack)
                 if one is None:
                     # The failed pass has left the stack here: its tensors can really be freed.
@@ -151,23 +176,24 @@ class TreeScorer:
                     continue
                 packs.append(pack)
                 values.append(one)
-                tally.add(len(pack.sizes), len(pack.tokens))
+                tally.add(len(pack.answers.sizes), pack.tokens.size)
         found: list[NDArray[np.float32] | None] = [None] * len(requests)
         for pack, host in zip(packs, _on_host(values), strict=True):
-            for owner, scores in pack.split(host):
+            for owner, scores in pack.answers.split(host):
                 found[owner] = scores
         return found
 
-    def _attempt(self, pack: Pack) -> torch.Tensor | None:
+    def _attempt(self, pack: Any) -> torch.Tensor | None:  # noqa: ANN401 - of the forward's own kind
         """Return the values of a pack on the device, or None if memory ran out."""
         try:
-            return log_likelihoods(self._forward.split, self._forward.states(pack), pack)
+            states = self._forward.states(pack)
+            return log_likelihoods(self._forward.split, states, pack.answers)
         except torch.OutOfMemoryError:
             return None
 
 
-def log_likelihoods(split: Split, states: torch.Tensor, pack: Pack) -> torch.Tensor:
-    """Return the log-likelihood in nats of each target of a pack, on the device.
+def log_likelihoods(split: Split, states: torch.Tensor, answers: Answers) -> torch.Tensor:
+    """Return the log-likelihood in nats of each scored token, on the device.
 
     Parameters
     ----------
@@ -175,22 +201,23 @@ def log_likelihoods(split: Split, states: torch.Tensor, pack: Pack) -> torch.Ten
         The model.
     states : (t, d) floating
         Final hidden states of each row.
-    pack : Pack
+    answers : Answers
         What to read from them.
 
     Returns
     -------
     (p,) float32
-        In the order of `pack.targets`; NaN where logits are NaN, or infinite.
+        In the order of `answers.targets`; NaN where logits are NaN, or infinite.
     """
-    needed, rows, targets = upload([pack.needed, pack.rows, pack.targets], states.device)
+    needed, rows, targets = upload([answers.needed, answers.rows, answers.targets], states.device)
     found = torch.empty(len(targets), device=states.device)
-    size = max(1, _CHUNK_ELEMENTS // split.vocabulary)
+    elements = _CPU_ELEMENTS if states.device.type == "cpu" else _CUDA_ELEMENTS
+    size = max(1, elements // split.vocabulary)
     for first in range(0, len(needed), size):
         last = first + size
         logits = split.head.logits(states.index_select(0, needed[first:last]))
         nats = torch.log_softmax(logits, dim=-1, dtype=torch.float32)
-        low, high = np.searchsorted(pack.rows, (first, last)).tolist()
+        low, high = np.searchsorted(answers.rows, (first, last)).tolist()
         found[low:high] = nats[rows[low:high] - first, targets[low:high]]
     return found
 
