@@ -190,7 +190,7 @@ class MeasurementRecord:
     compute_dtype: str
     """What the arithmetic was done in: `float16`."""
     plan: str
-    """How sequences were forwarded to be scored; empty where none were."""
+    """How sequences were scored or outputs generated; empty where a callable did it."""
     weight_bytes: int
     is_reference: bool
     fingerprint: str

@@ -64,7 +64,7 @@ class TaskResult:
     could."""
     doubts: tuple[Doubt, ...] = ()
     plan: str = ""
-    """How sequences were forwarded to be scored; empty where none were."""
+    """How sequences were scored or outputs generated; empty where a callable did it."""
 
     @property
     def cut_prompts(self) -> int:

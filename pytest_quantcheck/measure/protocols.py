@@ -127,6 +127,11 @@ class LoadedModel(Protocol):
         ...
 
     @property
+    def generation_plan(self) -> str:
+        """How outputs are generated; empty where none are."""
+        ...
+
+    @property
     def context_tokens(self) -> int:
         """Longest sequence the model takes."""
         ...

@@ -85,6 +85,7 @@ class FakeModel:
     device: str = "cpu"
     compute_dtype: str = "float32"
     plan: str = "by rule"
+    generation_plan: str = "by rule"
     context_tokens: int = 4096
     prefix_token: int = 0
     tokenizer: object = "characters"

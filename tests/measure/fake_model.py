@@ -38,6 +38,7 @@ class FakeModel:
     device: str = "cpu"
     compute_dtype: str = "float32"
     plan: str = "by rule"
+    generation_plan: str = "by rule"
     prefix_token: int = BOS
     tokenizer: object = "characters"
     model: object = "rules"

@@ -14,8 +14,8 @@ from test_generation import GREEDY, NEW_TOKENS, one_by_one, prompts, short, toke
 from test_scoring import under
 
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.engine.layout import layout_of
 from pytest_quantcheck.measure.engine.row_probe import checked_layout
-from pytest_quantcheck.measure.engine.rows import layout_of
 from pytest_quantcheck.measure.engine.stopping import has_stopped
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
@@ -57,7 +57,7 @@ def steps(sizes):
     ],
 )
 def test_the_way_follows_from_the_architecture(load, kind, variant, plan):
-    assert load(kind, variant)._generator.plan == plan
+    assert load(kind, variant).generation_plan == plan
 
 
 @pytest.mark.parametrize("most", [64, 5])

@@ -59,6 +59,8 @@ def test_degenerate_outputs_are_counted_beside_the_scores():
         "degenerate": [0, 1, 1, 0],
     }
     assert [output.n_tokens for output in result.outputs] == [3, 2, 12, 24]
+    assert [len(output.tokens) for output in result.outputs] == [3, 2, 12, 24]
+    assert result.plan == "by rule"
 
 
 def test_outputs_cut_before_they_could_be_right_are_told():
@@ -115,6 +117,7 @@ def test_a_callable_makes_the_outputs_itself():
     assert [output.text for output in result.outputs] == [f"Handle {p}" for p in ANSWERS]
     assert "truncated" not in result.scores
     assert (result.tokens, result.first_token_ids, result.warnings) == (36, (), ())
+    assert result.plan == ""
     assert seen[-1] == (4, 36)
 
 

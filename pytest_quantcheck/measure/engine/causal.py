@@ -102,6 +102,11 @@ class CausalModel(LoadedTransformer):
         """How sequences are forwarded to be scored; empty until some were."""
         return self._choice.text if self._choice else ""
 
+    @property
+    def generation_plan(self) -> str:
+        """How outputs are generated."""
+        return opened(self._generator).plan
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
         return self.encoder.encode(text, special=special)

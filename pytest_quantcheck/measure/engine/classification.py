@@ -68,6 +68,11 @@ class ClassificationModel(LoadedTransformer):
         """How sequences are forwarded."""
         return Plan.BATCHES.value
 
+    @property
+    def generation_plan(self) -> str:
+        """Empty: a classification head generates nothing."""
+        return ""
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, with all that the tokenizer puts around a text."""
         return (

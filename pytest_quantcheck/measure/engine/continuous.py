@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from pytest_quantcheck.measure.engine.layout import Layout
     from pytest_quantcheck.measure.engine.outputs import Asked, Ending
-    from pytest_quantcheck.measure.engine.rows import Layout
     from pytest_quantcheck.measure.protocols import Continuation
     from pytest_quantcheck.workloads.decoding import Decoding
 
@@ -125,12 +125,20 @@ class _Table:
         self.device = machine.device
         self.size = rows
         self._machine = machine
-        self._rows = Rows(machine.model, machine.layout, machine.device, rows=rows, columns=columns)
+        self._columns = columns
         self._sampler = None if decoding.temperature is None else Sampler(decoding)
         self._live: dict[int, _Row] = {}
 
     def run(self, stage: Sequence[Asked]) -> Iterator[list[Answered]]:
         """Yield what ended, whenever something did."""
+        machine = self._machine
+        self._rows = Rows(
+            machine.model,
+            machine.layout,
+            machine.device,
+            rows=self.size,
+            columns=self._columns,
+        )
         waiting = deque(stage)
         while waiting or self._live:
             n_free = self.size - len(self._live)

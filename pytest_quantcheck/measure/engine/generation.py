@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from pytest_quantcheck.measure.engine.layout import Layout
     from pytest_quantcheck.measure.engine.outputs import Answered, Ending
-    from pytest_quantcheck.measure.engine.rows import Layout
     from pytest_quantcheck.measure.protocols import Advance, Continuation
     from pytest_quantcheck.workloads.decoding import Decoding
 
@@ -69,6 +69,8 @@ class Generator:
         self.ending = ending
         self._batch_tokens = batch_tokens
         self._cache_bytes = cache_bytes
+        self.captures = False
+        """Whether steps are replayed as CUDA graphs where that is possible."""
 
     @property
     def plan(self) -> str:
@@ -129,6 +131,12 @@ class Generator:
     def _layout(self) -> Layout | None:
         return checked_layout(self._model, self._device)
 
+    @property
+    def _captures(self) -> bool:
+        """Whether steps are captured: LLM.int8 waits for the host in each of its layers."""
+        is_free = self._layout is not None and self._layout.pads
+        return self.captures and is_free and self._device.startswith("cuda")
+
     def _answers(
         self, asked: list[Asked], decoding: Decoding, most: int
     ) -> Iterator[list[Answered]]:
@@ -139,7 +147,7 @@ class Generator:
             return way.run(asked, decoding, most)
         machine = Machine(
             model=self._model,
-            layout=self._layout,
+            layout=replace(self._layout, captures=self._captures),
             device=self._device,
             ending=self.ending,
             batch_tokens=self._batch_tokens,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_quantcheck.measure.engine.rows import Layout, Rows, layout_of
+from pytest_quantcheck.measure.engine.layout import Layout, layout_of
+from pytest_quantcheck.measure.engine.rows import Rows
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:

@@ -2,84 +2,24 @@
 
 from __future__ import annotations
 
-import inspect
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Cache
+
+from pytest_quantcheck.measure.engine.replay import Replay, captured
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from transformers import PreTrainedModel
 
+    from pytest_quantcheck.measure.engine.layout import Layout
+
 _COLUMNS = 64
 """Widths are multiples of this: kernels for masks want aligned rows."""
-_FULL, _SLIDING = "full_attention", "sliding_attention"
-_LENGTH_DEPENDENT = {"dynamic", "longrope"}
-"""Rotary embeddings that change with the longest sequence of a batch."""
-_TAKEN = {"attention_mask", "position_ids", "past_key_values", "use_cache"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """What must be known of an architecture to decode rows of different lengths."""
-
-    windows: dict[str, int | None]
-    """Kinds of attention layers, each with how many tokens it looks back; None is all."""
-    additive: torch.dtype | None
-    """Of masks that are added to scores; None where masks say what is seen."""
-    pads: bool
-    """Whether tokens behind a prompt are no concern of it: not so in LLM.int8, whose outlier
-    columns are those of the whole sequence."""
-    token_bytes: int = 1
-    """Of the keys and values of one token, once they were seen."""
-
-
-def layout_of(model: PreTrainedModel) -> Layout | None:
-    """Return how `model` can be decoded row by row; None if its kind is not known to allow it.
-
-    Allowed is what attends to cached keys through a mask and to positions it is told.
-    """
-    config = model.config.get_text_config()
-    implementation = getattr(model.config, "_attn_implementation", None)
-    windows = _windows(config)
-    if (
-        not set(inspect.signature(model.forward).parameters) >= _TAKEN
-        or getattr(model, "_is_stateful", False)
-        or getattr(model.config, "is_encoder_decoder", False)
-        or implementation not in {"sdpa", "eager"}
-        or not windows
-        or _rope_types(config) & _LENGTH_DEPENDENT
-    ):
-        return None
-    weight: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
-    return Layout(
-        windows=windows,
-        additive=weight.dtype if implementation == "eager" else None,
-        pads=not any(type(module).__name__ == "Linear8bitLt" for module in model.modules()),
-    )
-
-
-def _windows(config: object) -> dict[str, int | None]:
-    """Return each kind of layer with its window; nothing where a kind is not known."""
-    window = getattr(config, "sliding_window", None)
-    default = _FULL if window is None else _SLIDING
-    kinds = dict.fromkeys(getattr(config, "layer_types", None) or [default])
-    if not kinds.keys() <= {_FULL, _SLIDING}:
-        return {}
-    if _SLIDING in kinds and not isinstance(window, int):
-        return {}
-    return {kind: window if kind == _SLIDING else None for kind in kinds}
-
-
-def _rope_types(config: object) -> set[str]:
-    """Return the kinds of rotary embeddings; a model may have one for each kind of layer."""
-    settings = getattr(config, "rope_parameters", None) or {}
-    nested = [one for one in settings.values() if isinstance(one, dict)]
-    return {str(one.get("rope_type", "default")) for one in (settings, *nested)}
 
 
 class RowCache(Cache):
@@ -192,6 +132,10 @@ class Rows:
         self.columns = rounded(columns)
         self._cache = RowCache(rows, self.columns)
         self._all = torch.arange(rows, device=device)
+        self._replay: Replay | None = None
+        if layout.captures:
+            # Before anything is in the rows: what is captured writes to them.
+            self._replay = captured(partial(self._forward, seen=self.columns), self._all)
 
     @property
     def token_bytes(self) -> int:
@@ -222,7 +166,11 @@ class Rows:
         longest : int
             The largest position.
         """
-        seen = min(rounded(longest + 1), self.columns)
+        if self._replay is not None:
+            return self._replay(tokens, positions)
+        return self._forward(tokens, positions, seen=min(rounded(longest + 1), self.columns))
+
+    def _forward(self, tokens: torch.Tensor, positions: torch.Tensor, *, seen: int) -> torch.Tensor:
         self._cache.step(self._all, positions, seen)
         mask = self._masks(positions, seen)
         return self._logits(tokens[:, None], positions[:, None], mask)

@@ -82,6 +82,7 @@ def measure_generation(job: Job, workload: Generation) -> TaskResult:
         prompt_digests=answers.prompt_digests,
         is_cut=answers.is_cut,
         doubts=_doubts(workload, answers.found, scored),
+        plan="" if workload.run else job.loaded.generation_plan,
     )
 
 

@@ -1,0 +1,59 @@
+"""A step of fixed shapes as a CUDA graph: one launch instead of a thousand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_WARM_UPS = 2
+"""Passes before the capture, in which libraries choose kernels and reserve memory."""
+
+
+class Replay:
+    """A captured function of two vectors of integers.
+
+    Parameters
+    ----------
+    step : callable
+        Called with (r,) tokens and (r,) positions; returns logits. Equal shapes launch equal
+        kernels, and nothing in it waits for the host.
+    like : (r,) int64
+        Of the vectors' shape and device.
+    """
+
+    def __init__(
+        self, step: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], like: torch.Tensor
+    ) -> None:
+        self._inputs = torch.zeros_like(like), torch.zeros_like(like)
+        side = torch.cuda.Stream(like.device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(like.device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UPS):
+                step(*self._inputs)
+        torch.cuda.current_stream(like.device).wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._logits = step(*self._inputs)
+
+    def __call__(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+        """Return the logits of one step; the next call overwrites them."""
+        for held, given in zip(self._inputs, (tokens, positions), strict=True):
+            held.copy_(given)
+        self._graph.replay()
+        return self._logits
+
+
+def captured(
+    step: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], like: torch.Tensor
+) -> Replay | None:
+    """Return the step as a graph, or None where something in it cannot be captured."""
+    try:
+        return Replay(step, like)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:  # a layer waits for the host, as experts that are chosen on it do
+        return None
