@@ -67,10 +67,6 @@ class Store:
             os.utime(path)
         return content
 
-    def discard(self, key: Key) -> None:
-        """Remove what is kept under a key, as something in it is wrong."""
-        self._discard(self._path(key.name, _ENTRY))
-
     def environments(self, key: Key) -> list[dict[str, str]]:
         """Return where else the same was measured, latest first."""
         found = []
@@ -162,10 +158,6 @@ class Slot:
         self._store = store
         self._key = key
         self._is_writable = is_writable
-
-    def read(self) -> Content | None:
-        """Return what is kept, perhaps written by whoever held the lock before."""
-        return self._store.read(self._key)
 
     def write(self, content: Content) -> None:
         """Keep a result, in place of an earlier one."""

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 import fake_model
 import numpy as np
 import pytest
-from fake_model import FAKE, INT8, REFERENCE, make_pool
+from fake_model import FAKE, INT8, REFERENCE, FakeModel, make_pool
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.protocols import BackendSpec
@@ -17,6 +17,7 @@ from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.identity import identity_of
 from pytest_quantcheck.measure.kept import packed, unpacked
 from pytest_quantcheck.measure.measurement import Doubt, Measurement, Output
+from pytest_quantcheck.measure.part import PartOfCourse
 from pytest_quantcheck.measure.protocols import Weights
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.stats.scores import ExampleScores
@@ -255,36 +256,39 @@ def test_parts_are_kept_one_by_one(run_again):
     assert pair.reference.n_stored == len(pair.reference.examples) < 6
 
 
-@pytest.fixture
-def own():
-    """A function that makes a workload with a scorer of its own."""
+def test_callables_are_measured_in_every_run_unless_a_version_stands_for_them(run_again):
+    def own(**options):
+        return Scored(["ab"], score=lambda *_: 1.0, name="own", max_new_tokens=4, **options)
 
-    def make(name="own", rows=("ab",), score=lambda *_: 1.0, **options):
-        return Scored(list(rows), score=score, name=name, max_new_tokens=4, **options)
-
-    return make
-
-
-def test_callables_without_a_version_are_measured_in_every_run(run_again, own):
-    for _ in range(2):
-        assert was_measured(run_again(), own())
-
-
-def test_a_version_stands_for_callables(run_again, own):
+    assert was_measured(run_again(), own())
+    assert was_measured(run_again(), own())
     assert was_measured(run_again(), own(version="1"))
     assert not was_measured(run_again(), own(version="1"))
-    others = [
-        own(version="2"),
-        own(version="1", name="other"),
-        own(version="1", rows=[{"prompt": "ab", "gold": 1}]),
-        own(version="1", rows=[{"prompt": "ab", "gold": 2}]),
-        own(version="1", score=test_callables_without_a_version_are_measured_in_every_run),
-    ]
-    for other in others[:-1]:
-        assert was_measured(run_again(), other)
-    assert others[-1].claim(others[-1].examples()) != others[0].claim(others[0].examples())
+    assert was_measured(run_again(), own(version="2"))
 
 
-def test_examples_that_are_no_plain_data_have_no_claim(own):
-    workload = own(version="1", rows=[{"prompt": "ab", "check": object()}])
-    assert workload.claim(workload.examples()) is None
+def test_a_reference_of_small_packs_has_the_variant_measured_in_them(run_again, monkeypatch):
+    limits = []
+    score = FakeModel.score
+
+    def scarce(self, requests, *, advance=None):
+        if self.digest == "fp16":
+            self.pack_limit = 2  # as memory allowed that day
+        limits.append((self.digest, self.pack_limit))
+        return score(self, requests, advance=advance)
+
+    monkeypatch.setattr(FakeModel, "score", scarce)
+    run_again().measure_pair(INT8, mc())
+    cold = [*limits]
+    limits.clear()
+    pair = run_again().measure_pair(INT8, mc())
+    assert cold == [("fp16", 2), ("int8", None), ("int8", 2)]
+    assert limits == [("int8", None), ("int8", 2)]
+    assert pair.reference.pack_limit == pair.variant.pack_limit == 2
+
+
+def test_without_an_identity_predictions_are_made_in_every_run(run_again):
+    runner = run_again(spec=FAKE["fake"])
+    work = PartOfCourse(variant=REFERENCE, course=runner.course(mc()), part=0, pack_limit=None)
+    made = object()
+    assert runner.archive.predictions(work, lambda: made) is made

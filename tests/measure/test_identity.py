@@ -9,7 +9,7 @@ from fake_model import REFERENCE
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.measure.device import DeviceInfo
-from pytest_quantcheck.measure.identity import environment_of, identity_of
+from pytest_quantcheck.measure.identity import environment_of, identity_of, installed
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.store.files import FileDigests
 
@@ -103,3 +103,20 @@ def test_the_environment_is_the_device_and_the_versions():
     assert found["device"] == "a CPU"
     assert {"python", "torch", "transformers", "numpy", "pytest-quantcheck"} <= set(found)
     assert "driver" in environment_of(DeviceInfo(device="cuda:0", name="a GPU"))
+
+
+def test_packages_that_are_missing_have_no_version():
+    assert [*installed(("numpy", "no-such-package"))] == ["numpy"]
+
+
+def test_files_that_cannot_be_read_have_no_identity(folder):
+    (folder / "config.json").unlink()
+    (folder / "config.json").symlink_to(folder / "config.json")  # a loop
+    assert identity(folder)  # no file, and loading says so
+
+    class Unreadable:
+        def of(self, paths):
+            raise PermissionError(*paths[:1])
+
+    source = ModelSource(model=str(folder), device="cpu")
+    assert identity_of(REFERENCE, source, SPEC, files=Unreadable()) is None

@@ -192,6 +192,13 @@ def test_what_is_asked_anew_is_not_read(shelves, stored, option):
     assert kept(archive(shelves(), folder)).revision == option
 
 
+def test_a_variant_of_an_unknown_backend_is_not_kept(shelves, stored):
+    other = replace(REFERENCE, backend="elsewhere")
+    kept = archive(shelves(), stored.pytester.path)
+    assert kept.weights(other, read=lambda: WEIGHTS) is WEIGHTS
+    assert not list((stored.pytester.path / ".pytest_cache" / "d" / "quantcheck").iterdir())
+
+
 def settings(stored, *args):
     return read_settings(stored.pytester.parseconfigure("--import-mode=prepend", *args))
 

@@ -155,3 +155,14 @@ def test_an_interrupted_write_leaves_nothing(store, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         keep(store, KEY)
     assert entries(store) == []
+
+
+def test_an_entry_that_cannot_be_read_is_measured_and_said(store, monkeypatch):
+    keep(store, KEY)
+
+    def broken(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("pytest_quantcheck.store.codec.read", broken)
+    assert store.read(KEY) is None
+    assert "cannot be read (Input/output error)" in store.notices[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -102,3 +103,12 @@ def test_a_folder_that_vanishes_while_it_is_locked_is_no_error(path):
         path.unlink()
         path.parent.rmdir()
     assert not path.parent.exists()
+
+
+def test_a_file_system_without_locks_is_an_error(path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(OSError, match="No locks available"), locked(path):
+        pass
