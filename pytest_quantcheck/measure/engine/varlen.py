@@ -202,7 +202,8 @@ def adapt_varlen(
             query, key, value, pieces.queries, pieces.keys,
             pieces.most_queries, pieces.most_keys, **options,
         )  # fmt: skip
-        return found, lse.float()
+        # By heads first; a release with rows first would not be told from it by its documentation.
+        return found, (lse if len(lse) == query.shape[1] else lse.t()).float()
 
     return attend
 
