@@ -7,7 +7,7 @@ from pathlib import Path
 from pytest_quantcheck.cli.main import main
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / name) for name in ("cli", "report")]
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("cli", "report", "fakes")]
 PAGE = (ROOT / "docs" / "how-to" / "choosing-budgets.md").read_text(encoding="utf-8")
 COMMAND = "quantcheck suggest-budgets run.json"
 
