@@ -25,6 +25,11 @@ SPECS = {
 
 
 @pytest.fixture(scope="session")
+def specs():
+    return SPECS
+
+
+@pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory):
     """Return what saves a tiny checkpoint once, and says where it is and which device it is for."""
 

@@ -115,8 +115,11 @@ def test_a_workload_is_scored_once_and_errors_belong_to_who_asks(stored, log):
             result.stdout.fnmatch_lines([f"* {name}[[]int4[]] *", "*absent.jsonl*"])
 
 
-def test_two_workers_share_the_store(stored):
-    (first, cold, _), (second, warm, loads) = run(stored, "-n2"), run(stored)
+def test_two_workers_share_the_store(stored, log):
+    first, cold, _ = run(stored, "-n2")
+    asked = [line for line in log.read_text(encoding="utf-8").splitlines() if "score fp16" in line]
+    assert len(asked) == len(set(asked)) == 2
+    second, warm, loads = run(stored)
     first.stdout.no_fnmatch_line("*from the store*")
     second.stdout.fnmatch_lines([f" {LINE}"])
     assert "fp16" not in loads
