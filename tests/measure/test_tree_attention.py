@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from typing import NamedTuple
 
+import numpy as np
 import pytest
+import tiny_models
 import torch
 import trees
 
-from pytest_quantcheck.measure.engine import blocks, varlen
+from pytest_quantcheck.measure.engine import attention, blocks, probe, varlen
+from pytest_quantcheck.measure.engine.attention import UnsupportedAttentionError
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
+from pytest_quantcheck.measure.engine.causal import CausalModel
+from pytest_quantcheck.measure.engine.loaded import Loaded
+from pytest_quantcheck.measure.engine.plan import Limits, Plan
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, adapt_varlen, find_varlen
 
 CPU = torch.device("cpu")
@@ -155,3 +162,53 @@ def test_a_short_sequence_alone_needs_no_mask():
 
 def test_torch_has_the_kernel_that_is_adapted():
     assert find_varlen(repeats_keys=False) is not None
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2", "qwen3"])
+def test_a_model_scores_through_the_kernel_as_single_sequences_do(load, monkeypatch, kind):
+    loaded = load(kind, "fp16")
+    monkeypatch.setattr(probe, "_kernels", lambda *_: [(Plan.VARLEN, KERNELS["newest"])])
+    parts = Loaded(
+        model=loaded.model, tokenizer=loaded.tokenizer, device="cpu",
+        compute_dtype="float32", weights=loaded.weights,
+    )  # fmt: skip
+    model = CausalModel(parts, limits=Limits(batch_tokens=200, logits=1))
+    asked = trees.few_shot()
+    scores = model.score(asked)
+    assert model.plan == "packed tree, varlen attention"
+    for found, one in zip(scores, asked, strict=True):
+        expected = tiny_models.naive_scores(model.model, one.tokens, one.first_target)
+        assert np.abs(found - expected).max() < 1e-4
+
+
+def test_kernels_are_tried_from_the_fastest(monkeypatch):
+    found = list(probe._kernels("cuda:0", torch.bfloat16, None))
+    assert [plan for plan, _ in found] == [Plan.VARLEN, Plan.VARLEN, Plan.SEGMENTS]
+    assert [plan for plan, _ in probe._kernels("cuda:0", torch.float32, None)] == [Plan.SEGMENTS]
+    assert [plan for plan, _ in probe._kernels("cpu", torch.bfloat16, None)] == [Plan.SEGMENTS]
+    monkeypatch.delattr(torch.nn.attention, "varlen")
+    monkeypatch.setitem(sys.modules, "torch.nn.attention.varlen", None)
+    assert find_varlen(repeats_keys=False) is None
+    assert [plan for plan, _ in probe._kernels("cuda:0", torch.float16, None)] == [Plan.SEGMENTS]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"mask": torch.ones(1)}, "a mask of its own"),
+        ({"sliding_window": 30}, "a sliding window"),
+        ({"softcap": 50.0}, "softcapping"),
+        ({"s_aux": torch.ones(1)}, "sinks"),
+        ({"position_bias": torch.ones(1)}, "biases by position"),
+        ({"is_causal": False}, "both sides"),
+    ],
+)
+def test_attention_that_packs_cannot_give_is_refused(options, reason):
+    mask = options.pop("mask", None)
+    with pytest.raises(UnsupportedAttentionError, match=reason):
+        attention._refuse(torch.nn.Identity(), mask, options, longest=31)
+
+
+@pytest.mark.parametrize("options", [{}, {"sliding_window": 31}, {"sliding_window": None}])
+def test_attention_that_packs_can_give_is_not_refused(options):
+    attention._refuse(torch.nn.Identity(), None, options | {"is_causal": True}, longest=31)
