@@ -85,7 +85,10 @@ def _folder(config: pytest.Config, settings: Settings) -> Path | None:
     if settings.store_folder is not None:
         return settings.store_folder
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    return None if cache is None else cache.mkdir(_NAME)
+    try:
+        return None if cache is None else cache.mkdir(_NAME)
+    except OSError:  # pytest itself warns of a cache that cannot be written
+        return None
 
 
 def _run_of(config: pytest.Config) -> str:

@@ -122,7 +122,8 @@ class Store:
             return
         self._is_swept = True
         for path in self.folder.glob(f"*{_LOCK}"):
-            with locked_if_free(path) as is_held:
+            # Some may be another user's.
+            with suppress(OSError), locked_if_free(path) as is_held:
                 if is_held:
                     path.with_suffix(_PARTIAL).unlink(missing_ok=True)
 

@@ -180,6 +180,9 @@ def test_without_a_place_nothing_is_kept(shelves, stored):
     assert archive(shelves("--quant-no-store"), stored.pytester.path) is None
     assert archive(shelves("-p", "no:cacheprovider"), stored.pytester.path) is None
     assert not (stored.pytester.path / ".pytest_cache" / "d").exists()
+    (stored.pytester.path / ".pytest_cache").mkdir(exist_ok=True)
+    (stored.pytester.path / ".pytest_cache" / "d").write_text("no folder", encoding="utf-8")
+    assert archive(shelves(), stored.pytester.path) is None
 
 
 @pytest.mark.parametrize("option", ["--quant-update-reference", "--quant-noise-floor"])

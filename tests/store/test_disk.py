@@ -166,3 +166,11 @@ def test_an_entry_that_cannot_be_read_is_measured_and_said(store, monkeypatch):
     monkeypatch.setattr("pytest_quantcheck.store.codec.read", broken)
     assert store.read(KEY) is None
     assert "cannot be read (Input/output error)" in store.notices[0]
+
+
+def test_what_another_user_left_does_not_keep_anyone_from_writing(store):
+    store.folder.mkdir()
+    (store.folder / f"{KEY.name}.lock").mkdir()  # cannot be opened, whoever tries
+    keep(store, OTHER)
+    assert store.read(OTHER) is not None
+    assert store.notices == ()
