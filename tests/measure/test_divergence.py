@@ -114,12 +114,15 @@ def test_documents_get_a_mean_a_quantile_and_an_agreement(asked):
 
 
 @pytest.mark.usefixtures("asked")
-def test_the_tokens_farthest_apart_are_shown_with_what_stands_before_them():
+def test_the_tokens_farthest_apart_are_shown_with_what_stands_before_them(monkeypatch):
     found = measured(documents(["abcdefgh", "xyz", "k", "lm", "n"]))
     record = divergence_record(found.variant)
     shown = [(one.example, one.position, one.text, one.kl) for one in record.worst]
     assert shown == [("1", 7, "h", 0.7), ("1", 6, "g", 0.6), ("1", 5, "f", 0.5),
                      ("2", 2, "z", 0.2), ("2", 1, "y", 0.1)]  # fmt: skip
+    monkeypatch.setattr(FakeModel, "decode", lambda *_: "")
+    bare = divergence_record(measured(documents(["xyz", "k"])).variant).worst[0]
+    assert (bare.text, bare.variant_top) == (f"<token {ord('z')}>", f"<token {ord('z')}>")
     worst = record.worst[0]
     assert (worst.context, worst.reference_top, worst.variant_top) == ("abcdefg", "h", "i")
     assert (worst.reference_p, worst.variant_p, worst.delta_p) == (0.75, 0.5, -0.25)

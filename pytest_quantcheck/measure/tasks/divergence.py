@@ -111,20 +111,20 @@ def _shift(
     here, request = found[window], windows[window]
     target = request.first_target + row
 
-    def text(tokens: Sequence[int]) -> str:
-        return loaded.decode([*map(int, tokens)])
+    def text(token: int) -> str:
+        return loaded.decode([token]) or f"<token {token}>"  # special ones have no text
 
     def number(values: NDArray[np.float64]) -> float:
         return float(values[row])
 
     return TokenShift(
         position=place,
-        context=text(request.tokens[max(0, target - _CONTEXT) : target]),
-        text=text(request.tokens[target : target + 1]),
+        context=loaded.decode(request.tokens[max(0, target - _CONTEXT) : target]),
+        text=text(request.tokens[target]),
         kl=float(rounded(here.kl[row : row + 1])[0]),
         delta_p=number(here.delta_p),
-        reference_top=text([here.reference_top[row]]),
+        reference_top=text(int(here.reference_top[row])),
         reference_p=number(here.reference_p),
-        variant_top=text([here.variant_top[row]]),
+        variant_top=text(int(here.variant_top[row])),
         variant_p=number(here.variant_p),
     )
