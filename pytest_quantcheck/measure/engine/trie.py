@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from itertools import accumulate
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -93,8 +94,7 @@ def grow_forest(keys: Sequence[bytes]) -> Forest:
     return Forest(sequences=sequences, segments=tuple(segments))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Branch:
+class _Branch(NamedTuple):
     """Sequences `low` to `high` that agree in their first `start` tokens at least."""
 
     low: int
@@ -109,11 +109,9 @@ class _Grower:
     """Splits sorted sequences where they part."""
 
     def __init__(self, sequences: Sequence[Tokens]) -> None:
-        self._lengths = np.array([len(one) for one in sequences])
-        self._totals = np.concatenate(([0], self._lengths.cumsum()))
-        self._common = np.array(
-            [0, *map(_common_tokens, sequences[:-1], sequences[1:])], dtype=np.int64
-        )
+        self._lengths = [len(one) for one in sequences]
+        self._totals = [0, *accumulate(self._lengths)]
+        self._common = [0, *map(_common_tokens, sequences[:-1], sequences[1:])]
         self._segments: list[Segment] = []
 
     def grow(self) -> list[Segment]:
@@ -127,14 +125,14 @@ class _Grower:
         """Add what the branch shares, and return what is left."""
         low, high = branch.low, branch.high
         if high - low == 1:
-            self._add(branch, low, int(self._lengths[low]), (*branch.ends, low))
+            self._add(branch, low, self._lengths[low], (*branch.ends, low))
             return []
-        depth = int(self._common[low + 1 : high].min())
+        depth = min(self._common[low + 1 : high])
         ends = branch.ends
         if self._lengths[low] == depth:
             ends = (*ends, low)
             low += 1
-        cuts = (low + 1 + np.flatnonzero(self._common[low + 1 : high] == depth)).tolist()
+        cuts = [place for place in range(low + 1, high) if self._common[place] == depth]
         bounds = list(zip([low, *cuts], [*cuts, high], strict=True))
         start, parent = branch.start, branch.parent
         if len(bounds) > 1 and self._is_worth(branch, depth, len(bounds)):
@@ -149,7 +147,7 @@ class _Grower:
         saved = (children - 1) * (depth - branch.start)
         low, high = branch.low, branch.high
         total = self._totals[high] - self._totals[low] - (high - low) * branch.start
-        return saved >= _FEWEST_SAVED and bool(saved * _SMALLEST_SHARE >= total)
+        return saved >= _FEWEST_SAVED and saved * _SMALLEST_SHARE >= total
 
     def _add(self, branch: _Branch, source: int, stop: int, ends: tuple[int, ...]) -> int:
         self._segments.append(
