@@ -14,6 +14,7 @@ from test_generation import GREEDY, NEW_TOKENS, one_by_one, prompts, short, toke
 from test_scoring import under
 
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.engine.continuous import Machine
 from pytest_quantcheck.measure.engine.layout import layout_of
 from pytest_quantcheck.measure.engine.row_probe import checked_layout
 from pytest_quantcheck.measure.engine.stopping import has_stopped
@@ -197,3 +198,21 @@ def test_a_stop_is_seen_with_the_token_that_completes_it():
 
 def joined(pieces, tokens):
     return "".join(pieces[token] for token in tokens)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_a_gpu_has_tables_of_few_shapes(device):
+    machine = Machine(
+        model=None, layout=None, device=device, ending=None, batch_tokens=1, cached_tokens=1
+    )
+    expected = [1, 2, 4, 8, 64] if machine.keeps_shape else [1, 2, 3, 5, 40]
+    assert [machine.rows_for(n) for n in (1, 2, 3, 5, 40)] == expected
+
+
+def test_rows_of_a_fixed_number_write_the_same(load, monkeypatch):
+    loaded = load("llama", "fp16")
+    expected = loaded.generate(mixed(9), GREEDY)
+    monkeypatch.setattr(Machine, "keeps_shape", True)
+    sizes = watched(loaded, monkeypatch)
+    assert loaded.generate(mixed(9), GREEDY) == expected
+    assert set(steps(sizes)[2:]) == {16}

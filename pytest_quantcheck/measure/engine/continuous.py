@@ -69,6 +69,10 @@ class Machine:
         """
         return not self.device.startswith("cpu")
 
+    def rows_for(self, sequences: int) -> int:
+        """Return how many rows so many sequences are given, if all fit: of few shapes on a GPU."""
+        return 1 << (sequences - 1).bit_length() if self.keeps_shape else sequences
+
 
 def continued(
     machine: Machine, asked: Sequence[Asked], decoding: Decoding, most: int
@@ -91,9 +95,8 @@ def continued(
         columns = _columns(waiting[0], decoding)
         stage = [one for one in waiting if _columns(one, decoding) * _STAGE_SHRINKS > columns]
         del waiting[: len(stage)]
-        rows = max(1, min(most, machine.cached_tokens // rounded(columns)))
-        if not machine.keeps_shape:
-            rows = min(rows, len(stage))
+        fitting = max(1, min(most, machine.cached_tokens // rounded(columns)))
+        rows = min(fitting, machine.rows_for(len(stage)))
         yield from _in_memory(_Table(machine, decoding, rows, columns), stage)
 
 
@@ -113,7 +116,7 @@ def _in_memory(table: _Table, stage: list[Asked]) -> Iterator[list[Answered]]:
         if found is None:
             return
         if not found:
-            raise out_of_memory(stage[: table.size], table.decoding, table.device)
+            raise out_of_memory(stage, table.size, table.decoding, table.device)
         yield found
 
 

@@ -78,7 +78,7 @@ class EqualLengths:
         for batch in self._batches(asked, decoding, most):
             found = self._attempt(batch, decoding)
             if found is None:
-                raise out_of_memory(batch, decoding, self._device)
+                raise out_of_memory(batch, len(batch), decoding, self._device)
             yield found
 
     def _batches(

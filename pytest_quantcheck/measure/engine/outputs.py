@@ -56,10 +56,12 @@ class Ending:
         )
 
 
-def out_of_memory(asked: Sequence[Asked], decoding: Decoding, device: str) -> Exception:
-    """Return what to raise where these sequences together do not fit."""
-    if len(asked) > 1:
-        return PackTooLargeError(len(asked))
+def out_of_memory(
+    asked: Sequence[Asked], together: int, decoding: Decoding, device: str
+) -> Exception:
+    """Return what to raise where so many of these sequences do not fit together."""
+    if together > 1:
+        return PackTooLargeError(together)
     return MeasurementError(
         f"out of memory on {device}: a prompt of {format_count(len(asked[0].prompt))} "
         f"tokens with {format_count(decoding.max_new_tokens)} new ones does not fit beside "
