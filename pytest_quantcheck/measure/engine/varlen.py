@@ -143,7 +143,8 @@ class VarlenKernel:
                 one, other = found.index_select(0, rows), part[chunk : chunk + _CHUNK_ROWS]
                 merged = one.float().lerp_(other.float(), weight[chunk : chunk + _CHUNK_ROWS])
                 found.index_copy_(0, rows, merged.to(found.dtype))
-            lse.index_copy_(1, level.below, torch.logaddexp(own_lse, part_lse))
+            if level is not layout.above[-1]:
+                lse.index_copy_(1, level.below, torch.logaddexp(own_lse, part_lse))
         return found
 
 
