@@ -51,9 +51,9 @@ WRONG_MARKERS = {
         "gate='loose': expected one of regression, strict",
     ),
     "not built": (
-        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_mean_kl=0.1)\n"
+        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_ttft_ratio=1.3)\n"
         "def test_quiz(quant): ...",
-        "unknown limit 'max_mean_kl'",
+        "unknown limit 'max_ttft_ratio'",
     ),
     "the same check twice": (
         "@pytest.mark.quant_budget('int8', workload=quiz, max_flip_rate=0.1)\n"
@@ -122,7 +122,7 @@ WRONG_SETTINGS = {
     "reference": (["--quant-reference=fp61"], "unknown variant 'fp61'; did you mean 'fp16'"),
     "variants": (["--quant-variants=int8,int44"], "unknown variant 'int44'; did you mean 'int4'"),
     "folder": (["--quant-model=./absent"], "quant_model='./absent': no such folder"),
-    "unknown option": (["--quant-store=x"], "unrecognized arguments: --quant-store=x"),
+    "unknown option": (["--quant-html=x"], "unrecognized arguments: --quant-html=x"),
 }
 
 
