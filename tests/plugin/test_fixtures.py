@@ -65,11 +65,3 @@ def test_weights_are_compared_exactly_and_share_no_alpha(project, how, limit, st
                 "  reproduce: pytest 'test_suite.py::test_weights[[]int8[]]' *",
             ]
         )
-
-
-def test_versions_of_absent_packages_are_left_out(monkeypatch):
-    from pytest_quantcheck.plugin import laboratory
-
-    monkeypatch.setattr(laboratory, "_VERSIONS", ("numpy", "no-such-package-anywhere"))
-
-    assert list(laboratory._versions()) == ["numpy"]
