@@ -6,14 +6,11 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenRecord:
+class TokenShift:
     """One token whose prediction changed much."""
 
-    example: str
-    """Id of its document."""
-    slice: str | None
     position: int
-    """Place in the document, counted from 0."""
+    """Place in its document, counted from 0."""
     context: str
     """The text just before it."""
     text: str
@@ -27,6 +24,15 @@ class TokenRecord:
     reference_p: float
     variant_top: str
     variant_p: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRecord(TokenShift):
+    """One such token, and whose it is."""
+
+    example: str
+    """Id of its document."""
+    slice: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_quantcheck.core.tokens import TokenShift
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.store.codec import Content
 
@@ -81,27 +82,6 @@ class Predictions(Protocol):
             The logits behind a request are NaN or infinite.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenShift:
-    """One token whose prediction changed much."""
-
-    position: int
-    """Place in its document, counted from 0."""
-    context: str
-    """The text just before it."""
-    text: str
-    """What follows in the document."""
-    kl: float
-    """Nats."""
-    delta_p: float
-    """Change of the probability of `text`."""
-    reference_top: str
-    """What the reference finds most probable."""
-    reference_p: float
-    variant_top: str
-    variant_p: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

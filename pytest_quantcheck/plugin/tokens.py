@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from pytest_quantcheck.stats.scores import pooled_quantile
 if TYPE_CHECKING:
     from typing import Any
 
-    from pytest_quantcheck.measure.divergence import TokenShift
+    from pytest_quantcheck.core.tokens import TokenShift
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.workloads.example import Example
 
@@ -45,16 +46,4 @@ def divergence_record(measured: Measurement | None) -> DivergenceRecord | None:
 
 
 def _token(shift: TokenShift, example: Example[Any]) -> TokenRecord:
-    return TokenRecord(
-        example=example.id,
-        slice=example.slice,
-        position=shift.position,
-        context=shift.context,
-        text=shift.text,
-        kl=shift.kl,
-        delta_p=shift.delta_p,
-        reference_top=shift.reference_top,
-        reference_p=shift.reference_p,
-        variant_top=shift.variant_top,
-        variant_p=shift.variant_p,
-    )
+    return TokenRecord(example=example.id, slice=example.slice, **asdict(shift))

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_quantcheck.core.tokens import TokenShift
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.divergence import DocumentDivergence, TokenShift, rounded
+from pytest_quantcheck.measure.divergence import DocumentDivergence, rounded
 from pytest_quantcheck.measure.tasks.common import named_errors
 from pytest_quantcheck.measure.tasks.documents import windows_of
 
