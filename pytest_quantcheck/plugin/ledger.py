@@ -33,7 +33,8 @@ class Ledger:
 
     def __init__(self, started: str) -> None:
         self._started = started
-        self._items: dict[str, ItemRecord] = {}
+        self._found: dict[str, ItemRecord] = {}
+        self._places: dict[str, int] = {}
         self._reached: set[str] = set()
         self._workers: dict[tuple[str, str], set[str]] = {}
         self.examples: set[str] = set()
@@ -49,11 +50,20 @@ class Ledger:
             self.usage_errors.append(message)
         if isinstance(item := data.get("item"), dict):
             record = from_builtins(ItemRecord, item)
-            self._items[report.nodeid] = record
+            self._found[report.nodeid] = record
+            self._places[report.nodeid] = data["place"]  # type: ignore[assignment]  # as reported
             worker = str(getattr(report, "worker_id", "") or "main")
             for measured in record.measurements:
                 key = (measured.model, measured.variant_label)
                 self._workers.setdefault(key, set()).add(worker)
+
+    @property
+    def _items(self) -> dict[str, ItemRecord]:
+        """What was decided, in the order of the tests: workers report in any."""
+        return {
+            nodeid: self._found[nodeid]
+            for nodeid in sorted(self._found, key=self._places.__getitem__)
+        }
 
     @property
     def n_reached(self) -> int:
@@ -62,7 +72,7 @@ class Ledger:
 
     @property
     def checks(self) -> list[CheckRecord]:
-        """Every decided check, in the order of decision."""
+        """Every decided check, in the order of the tests."""
         return [check for item in self._items.values() for check in item.checks]
 
     def items_with(self, outcome: str) -> list[str]:

@@ -73,6 +73,7 @@ class QuantcheckSession:
         self._n_marks: dict[str, int] = {}
         self._group_markers = collect.GroupMarkers()
         self._plans: list[ItemPlan] = []
+        self._places: dict[str, int] = {}
         self.family_error: str | None = None
         self.n_collected = 0
         """Statistical budgets collected, before any is deselected."""
@@ -131,6 +132,7 @@ class QuantcheckSession:
             if _n_marks(item) != n_marks.get(item, collect.n_planned_marks(item, self._n_marks)):
                 item.stash[USAGE_ERROR] = collect.late_marker(item)
         self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
+        self._places = {item.nodeid: place for place, item in enumerate(items)}
         return result
 
     def _plan(self, item: pytest.Item) -> None:
@@ -263,7 +265,7 @@ class QuantcheckSession:
         error = call.excinfo.value if call.excinfo else None
         cause = (error.__cause__ or error.__context__) if error else None
         if PLAN in item.stash or isinstance(cause, UsageError):
-            data: dict[str, object] = {}
+            data: dict[str, object] = {"place": self._places.get(item.nodeid, 0)}
             if (text := failure_of(call)) is not None:
                 data["failure"] = text
             if isinstance(cause, UsageError):

@@ -37,3 +37,20 @@ def test_a_test_may_weigh_and_measure(project):
 
     assert result.ret == 0
     result.stdout.fnmatch_lines(["*quiz*int8*accuracy*PASS", "*(weights)*int8*0.500*<= 0.6*PASS"])
+
+
+def test_rows_stand_in_the_order_of_the_tests(project, how):
+    project.tests("""
+import time
+
+@pytest.mark.quant_budget("int8", max_weight_memory_ratio=0.9)
+@pytest.mark.parametrize("name", ["slow", "second", "third", "last"])
+def test_weights(quant, name):
+    time.sleep(name == "slow")
+""")
+
+    project.run(*how, "--quant-json=run.json")
+
+    found = [check["nodeid"] for check in project.record()["checks"]]
+    names = ("slow", "second", "third", "last")
+    assert [next(name for name in names if name in nodeid) for nodeid in found] == [*names]
