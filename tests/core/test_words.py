@@ -24,7 +24,16 @@ from pytest_quantcheck.core.variant import BUILTIN_VARIANTS, builtin_variant
 MODULES = [
     f"pytest_quantcheck.{room}.{name}"
     for room, names in {
-        "core": ("quantity", "variant", "model", "options", "fingerprint", "grammar", "batches"),
+        "core": (
+            "quantity",
+            "variant",
+            "model",
+            "options",
+            "fingerprint",
+            "grammar",
+            "batches",
+            "latency",
+        ),
         "workloads": ("choice", "classification", "documents", "generation", "template"),
         "report": ("terminal",),
     }.items()
