@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_quantcheck.core.serving import LatencyRecord  # noqa: TC001 - revived
 from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord  # noqa: TC001 - revived
 from pytest_quantcheck.core.tokens import DivergenceRecord  # noqa: TC001 - revived
 
@@ -228,6 +229,8 @@ class ItemRecord:
     measurements: list[MeasurementRecord]
     environment: EnvironmentRecord
     noise: list[NoiseRecord]
+    latencies: list[LatencyRecord]
+    """Of each `Latency` workload it measured, one for each batch size."""
     warnings: list[str]
     """What the reader should know though no budget asks."""
 
@@ -258,6 +261,8 @@ class RunRecord:
     noise: list[NoiseRecord]
     """Of each model's reference, where `--quant-noise-floor` asked."""
     measurements: list[MeasurementRecord]
+    latencies: list[LatencyRecord]
+    """One for each variant, `Latency` workload and batch size."""
     warnings: list[str]
     examples: FileRecord | None
     """The per-example records; None where nothing was measured, or no file asked for."""

@@ -190,6 +190,7 @@ class Quant:
             ],
             environment=self._laboratory.environment(),
             noise=noise_records(pairs.values(), checks),
+            latencies=[],
             warnings=[
                 *family_warnings(self._laboratory.levels),
                 *warnings_of(pairs, decisions),

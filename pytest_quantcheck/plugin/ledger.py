@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_quantcheck.core.fingerprint import Plain
+    from pytest_quantcheck.core.serving import LatencyRecord
     from pytest_quantcheck.core.supplements import NoiseRecord
 
 
@@ -102,9 +103,21 @@ class Ledger:
             also_failing=also_failing(self.checks, list(environments.values())),
             noise=list(noise.values()),
             measurements=list(measured.values()),
+            latencies=self._latencies(),
             warnings=self._warnings(),
             examples=None,
         )
+
+    def _latencies(self) -> list[LatencyRecord]:
+        """Return what was timed, once for each variant, workload and batch size."""
+        found: dict[tuple[object, ...], LatencyRecord] = {}
+        for item in self._items.values():
+            for one in item.latencies:
+                key = (one.model, one.variant.variant_label, one.workload, one.slice)
+                kept = found.get((*key, one.fingerprint))
+                if kept is None or kept.n < one.n:
+                    found[*key, one.fingerprint] = one
+        return list(found.values())
 
     def _warnings(self) -> list[str]:
         """Return what items warn of, each text once, with the model where there are several."""

@@ -121,7 +121,7 @@ ENVIRONMENT = EnvironmentRecord(
 )
 
 
-def run(*checks, measurements=(MEASURED,), also_failing=(), noise=(), warnings=()):
+def run(*checks, measurements=(MEASURED,), also_failing=(), noise=(), latencies=(), warnings=()):
     return RunRecord(
         schema_version=SCHEMA_VERSION,
         started="2026-11-21T10:00:00+00:00",
@@ -131,6 +131,7 @@ def run(*checks, measurements=(MEASURED,), also_failing=(), noise=(), warnings=(
         also_failing=list(also_failing),
         noise=list(noise),
         measurements=list(measurements),
+        latencies=list(latencies),
         warnings=list(warnings),
         examples=None,
     )

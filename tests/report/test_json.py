@@ -4,6 +4,7 @@ import json
 import math
 from dataclasses import replace
 
+import known_latencies
 import known_records as known
 import pytest
 
@@ -19,6 +20,25 @@ def test_a_run_comes_back_as_it_was():
 
     assert read_json(render_json(run), place="run.json") == run
     assert read_json(render_json(replace(run, environment=None)), place="x").environment is None
+
+
+def test_what_was_timed_comes_back_as_it_was():
+    timed = known_latencies.LATENCY
+    once = replace(
+        timed, tpot_ratio=None, variant=replace(timed.variant, tpot=None), slice="batch 8"
+    )
+    run = known.run(latencies=[timed, once])
+
+    assert read_json(render_json(run), place="run.json") == run
+
+
+def test_peak_memory_is_the_larger_of_the_phases_that_are_known():
+    memory = known_latencies.MEMORY
+
+    assert memory.peak_bytes == memory.peak_prefill_bytes
+    assert replace(memory, peak_prefill_bytes=None).peak_bytes == memory.peak_decode_bytes
+    on_cpu = replace(memory, peak_prefill_bytes=None, peak_decode_bytes=None)
+    assert on_cpu.peak_bytes is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,129 @@
+"""What timing a workload found, as records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeRecord:
+    """One of the times of a request on one model, over all runs that count."""
+
+    median_ms: float
+    low_ms: float | None
+    """Of the interval of the median; None where there are too few runs for an end."""
+    high_ms: float | None
+    p95_ms: float
+    """As observed: the smallest time that 95 % of the runs do not exceed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioRecord:
+    """One of the times, variant over reference."""
+
+    value: float
+    low: float | None
+    """None where there are too few pairs for an interval."""
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryRecord:
+    """What one model takes while it serves one request batch."""
+
+    weight_bytes: int
+    """As stored: parameters, buffers and quantization state."""
+    peak_prefill_bytes: int | None
+    """Most memory allocated during prefill; None where the device does not tell, as on a CPU."""
+    peak_decode_bytes: int | None
+    """Most memory allocated while tokens are generated."""
+    kv_cache_bytes: int | None
+    """Keys and values of the whole batch at its longest, a part of the peaks."""
+    disk_bytes: int | None
+    """Weight files that it was loaded from; None where they are not known."""
+
+    @property
+    def peak_bytes(self) -> int | None:
+        """Most memory allocated at any time of a request; None where the device does not tell."""
+        found = [
+            one for one in (self.peak_prefill_bytes, self.peak_decode_bytes) if one is not None
+        ]
+        return max(found, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingRecord:
+    """How one model served one request batch, again and again."""
+
+    variant: str
+    variant_label: str
+    mode: str
+    """What really ran: `eager` or `compiled`."""
+    fallback: str
+    """Why that is not the mode asked for; empty where it is."""
+    ttft: TimeRecord
+    """Request to first token: prefill."""
+    tpot: TimeRecord | None
+    """(end - first token)/(new tokens - 1); None where one token is generated."""
+    e2e: TimeRecord
+    """The whole request."""
+    tokens_per_second: float
+    """Of the whole batch, prompt not counted: the median over runs."""
+    host_bound_share: float | None
+    """Share of the runs in which the host, not the device, set the pace; None where the device
+    keeps no time of its own."""
+    memory: MemoryRecord
+    load_seconds: float | None
+    """Time to load the model; None where that was not timed."""
+    cost_per_million_tokens: float | None
+    """Of generated tokens at this throughput, in the currency of the hour's price; None where no
+    price is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyRecord:
+    """Reference and variant timed against each other at one batch size."""
+
+    model: str
+    """As in its `EnvironmentRecord`."""
+    workload: str
+    slice: str | None
+    """`batch 8`, where the workload has several batch sizes."""
+    fingerprint: str
+    """Digest of the workload's recipe."""
+    prompt_fingerprint: str
+    """Digest of the token ids that both models were given."""
+    runtime: str
+    """What served: `transformers eager, not your server`."""
+    mode_asked: str
+    device: str
+    device_name: str
+    prompt_tokens: int
+    """For each row of the batch."""
+    new_tokens: int
+    batch_size: int
+    schedule: str
+    """`pairs`: both in memory, one run of each in random order; `loads`: they do not fit together,
+    and each block is one load of each with several runs."""
+    n: int
+    """Pairs, or blocks of loads, that count."""
+    n_planned: int
+    """Most that would have been timed."""
+    stopped: str
+    """`decided`, `repeats` or `seconds`: what ended the timing."""
+    n_discarded: int
+    """Pairs or blocks timed again because the device was throttled."""
+    contention: str
+    """`none`, `unknown`, or who else used the device."""
+    seconds: float
+    """Wall-clock time of the timing, warm-up too, without loading."""
+    measured_at: str
+    """UTC, ISO 8601."""
+    gpu_hour_cost: float | None
+    """The user's price of an hour; None where none is set."""
+    reference: ServingRecord
+    variant: ServingRecord
+    ttft_ratio: RatioRecord
+    tpot_ratio: RatioRecord | None
+    e2e_ratio: RatioRecord
+    throughput_ratio: RatioRecord
