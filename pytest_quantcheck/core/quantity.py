@@ -27,9 +27,22 @@ class Unit(Enum):
     """A divergence for each token: `0.01602 nats`."""
     BYTES = "bytes"
     """A size, printed in binary units: `14.9 GiB`."""
+    MEBIBYTES = "mebibytes"
+    """A size that a budget limits: `8200.0 MiB`."""
+    MILLISECONDS = "milliseconds"
+    """A time, printed as it is: `36.41 ms`."""
+    TOKENS_PER_SECOND = "tokens_per_second"
+    """A throughput, printed as it is: `27.5 tokens/s`."""
 
 
-_SIGNS = {Unit.FRACTION: " %", Unit.POINTS: " pp", Unit.NATS: " nats"}
+_SIGNS = {
+    Unit.FRACTION: " %",
+    Unit.POINTS: " pp",
+    Unit.NATS: " nats",
+    Unit.MEBIBYTES: " MiB",
+    Unit.MILLISECONDS: " ms",
+    Unit.TOKENS_PER_SECOND: " tokens/s",
+}
 _PRINTED = {
     Unit.FRACTION: (100, 1),
     Unit.POINTS: (100, 1),
@@ -38,6 +51,9 @@ _PRINTED = {
     Unit.PERPLEXITY: (1, 2),
     Unit.NATS: (1, 5),
     Unit.BYTES: (1, 0),
+    Unit.MEBIBYTES: (1, 1),
+    Unit.MILLISECONDS: (1, 2),
+    Unit.TOKENS_PER_SECOND: (1, 1),
 }
 """Scale and digits behind the point."""
 
@@ -85,8 +101,8 @@ def format_limit(value: float, unit: Unit) -> str:
     --------
     >>> format_limit(0.01, Unit.POINTS), format_limit(0.0125, Unit.POINTS)
     ('1.0 pp', '1.25 pp')
-    >>> format_limit(1.06, Unit.RATIO)
-    '1.06'
+    >>> format_limit(1.06, Unit.RATIO), format_limit(60, Unit.MILLISECONDS)
+    ('1.06', '60 ms')
     """
     if unit not in {Unit.FRACTION, Unit.POINTS}:
         return f"{value:.10g}" + _SIGNS.get(unit, "")
