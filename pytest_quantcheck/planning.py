@@ -187,7 +187,12 @@ def _plan(
 ) -> Plan:
     stated = parse_limit(limit, value)
     if not stated.is_statistical:
-        raise UsageError(f"{limit} compares weights exactly; no number of examples matters")
+        raise UsageError(f"{limit} is compared exactly; no number of examples matters")
+    if stated.is_of_serving:
+        raise UsageError(
+            f"{limit} is not planned: how many runs it takes depends on how much times scatter; "
+            "run it once, and the summary says"
+        )
     if compares_models(stated.metric):
         raise UsageError(
             f"{limit} is not planned: how many documents it takes depends on how far two models' "

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LARGEST_RATIO = 10.0
+_MAY_BE_NOTHING = {Unit.FRACTION, Unit.POINTS, Unit.SCORE}
+_SHORTEST_MS = 0.1
+_LARGEST_MIB = 1e8
+_PERCENTILES = (50, 90, 95, 99)
 _FLIPS = re.compile(r"max_(?:(?P<metric>\w+?)_)?(?P<harmful>harmful_)?flip_rate")
 _DIFFERENCE = re.compile(r"max_(?P<metric>\w+)_(?:drop|rise)")
 
@@ -47,6 +51,7 @@ def parse_limit(keyword: str, value: object) -> Limit:
         bound=build.bound,
         value=float(value),
         unit=build.unit,
+        quantile=build.quantile,
     )
     _check_value(limit)
     return limit
@@ -105,6 +110,7 @@ class _Form:
     metric: str | None
     bound: Bound
     unit: Unit
+    quantile: float | None = None
 
 
 def _grammar() -> dict[str, _Form]:
@@ -120,6 +126,8 @@ def _grammar() -> dict[str, _Form]:
 
 def _forms_of(metric: Metric) -> dict[str, _Form]:
     name, level, unit = metric.name, metric.level_unit, metric.degradation_unit
+    if metric.is_of_serving:
+        return _serving_forms(metric)
     if metric.is_of_pair:
         bound = _bound_of(metric)
         side = "max" if bound is Bound.UPPER else "min"
@@ -145,6 +153,30 @@ def _forms_of(metric: Metric) -> dict[str, _Form]:
         f"min_{name}_recovery": _Form(
             statistic=Statistic.RECOVERY, metric=name, bound=lower, unit=Unit.RATIO
         ),
+    }
+
+
+def _serving_forms(metric: Metric) -> dict[str, _Form]:
+    name, ratio = metric.name, metric.degradation_unit
+    if metric.scale is Scale.TIME:
+        quantiles = {
+            f"max_{name}_p{percent}_ms": _Form(
+                statistic=Statistic.LATENCY_QUANTILE,
+                metric=name,
+                bound=Bound.UPPER,
+                unit=Unit.MILLISECONDS,
+                quantile=percent / 100,
+            )
+            for percent in _PERCENTILES
+        }
+        return {f"max_{name}_ratio": _upper(Statistic.LATENCY_RATIO, name, ratio)} | quantiles
+    if metric.scale is Scale.RATE:
+        statistic = Statistic.THROUGHPUT_RATIO
+        form = _Form(statistic=statistic, metric=name, bound=Bound.LOWER, unit=ratio)
+        return {f"min_{name}_ratio": form}
+    return {
+        f"max_{name}_ratio": _upper(Statistic.PEAK_MEMORY_RATIO, name, ratio),
+        f"max_{name}_mib": _upper(Statistic.PEAK_MEMORY, name, Unit.MEBIBYTES),
     }
 
 
@@ -175,6 +207,9 @@ def _wrong_way(keyword: str) -> str:
     if metric.is_of_pair:
         (keyword,) = _forms_of(metric)
         return f"{metric.name} compares variant and reference by itself: {keyword}=…"
+    if metric.is_of_serving:
+        ratio = next(iter(_forms_of(metric)))
+        return f"{metric.name} is compared as a ratio, variant over reference: {ratio}=…"
     if metric.scale is Scale.NLL:
         return f"{metric.name} is compared as a ratio: max_{metric.name}_ratio=1.02"
     is_lower = metric.direction is Direction.LOWER_IS_BETTER
@@ -186,19 +221,20 @@ def _check_value(limit: Limit) -> None:
     value, stated = limit.value, f"{limit.keyword}={limit.value:g}"
     if value < 0:
         raise UsageError(f"{stated}: a limit is never negative")
+    if value == 0 and limit.unit not in _MAY_BE_NOTHING:
+        raise UsageError(f"{stated}: expected a number above 0")
     match limit.unit:
         case Unit.FRACTION | Unit.POINTS if value >= 1:
             raise UsageError(
                 f"{stated}: expected a fraction below 1; {value:g} % is written {value / 100:g}"
             )
-        case Unit.RATIO | Unit.PERPLEXITY | Unit.NATS if value == 0:
-            raise UsageError(f"{stated}: expected a number above 0")
-        case Unit.RATIO if limit.statistic is Statistic.RECOVERY:
-            if value > 1:
-                raise UsageError(
-                    f"{stated}: expected variant over reference, at most 1; {value:g} % is "
-                    f"written {value / 100:g}"
-                )
+        case Unit.MEBIBYTES | Unit.MILLISECONDS:
+            _check_measure(limit, stated)
+        case Unit.RATIO if limit.statistic is Statistic.RECOVERY and value > 1:
+            raise UsageError(
+                f"{stated}: expected variant over reference, at most 1; {value:g} % is written "
+                f"{value / 100:g}"
+            )
         case Unit.RATIO if value > _LARGEST_RATIO:
             raise UsageError(
                 f"{stated}: expected variant over reference, such as 1.05; 5 % more is 1.05"
@@ -208,3 +244,18 @@ def _check_value(limit: Limit) -> None:
                 f"{stated}: expected a ratio of at least 1, variant over reference; "
                 f"{value:g} more is {1 + value:g}"
             )
+
+
+def _check_measure(limit: Limit, stated: str) -> None:
+    """Raise UsageError for what no time and no size can be, as in another unit."""
+    value = limit.value
+    if limit.unit is Unit.MILLISECONDS and value < _SHORTEST_MS:
+        raise UsageError(
+            f"{stated}: expected milliseconds, at least {_SHORTEST_MS:g}; {value:g} seconds are "
+            f"written {1000 * value:g}"
+        )
+    if limit.unit is Unit.MEBIBYTES and value > _LARGEST_MIB:
+        raise UsageError(
+            f"{stated}: expected MiB, at most {_LARGEST_MIB:g}; {value:.15g} bytes are written "
+            f"{value / 2**20:.10g}"
+        )

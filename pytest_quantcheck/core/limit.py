@@ -31,6 +31,26 @@ class Statistic(Enum):
     """Share of examples the reference had right and the variant has wrong."""
     WEIGHT_RATIO = "weight_ratio"
     """Bytes of weights as stored, variant over reference: compared exactly."""
+    LATENCY_RATIO = "latency_ratio"
+    """Time of one run, variant over reference, of neighbouring runs."""
+    LATENCY_QUANTILE = "latency_quantile"
+    """A percentile of the variant's times, in milliseconds."""
+    THROUGHPUT_RATIO = "throughput_ratio"
+    """Tokens per second, variant over reference: the inverse ratio of whole-request times."""
+    PEAK_MEMORY_RATIO = "peak_memory_ratio"
+    """Largest memory in use while serving, variant over reference: compared exactly."""
+    PEAK_MEMORY = "peak_memory"
+    """Largest memory in use while the variant serves, in MiB: compared exactly."""
+
+
+_EXACT = {Statistic.WEIGHT_RATIO, Statistic.PEAK_MEMORY_RATIO, Statistic.PEAK_MEMORY}
+_OF_SERVING = {
+    Statistic.LATENCY_RATIO,
+    Statistic.LATENCY_QUANTILE,
+    Statistic.THROUGHPUT_RATIO,
+    Statistic.PEAK_MEMORY_RATIO,
+    Statistic.PEAK_MEMORY,
+}
 
 
 class Bound(Enum):
@@ -51,10 +71,17 @@ class Limit:
     """Name of the metric; None for flips of whatever the workload counts as correct."""
     bound: Bound
     value: float
-    """In the statistic's unit: a fraction, a score, or a ratio."""
+    """In the statistic's unit: a fraction, a score, a ratio, milliseconds or MiB."""
     unit: Unit
+    quantile: float | None = None
+    """Of times: 0.95 for `max_tpot_p95_ms`."""
 
     @property
     def is_statistical(self) -> bool:
         """Whether sampling error enters, so that the limit counts in the family."""
-        return self.statistic is not Statistic.WEIGHT_RATIO
+        return self.statistic not in _EXACT
+
+    @property
+    def is_of_serving(self) -> bool:
+        """Whether it asks for times or memory, which a `Latency` workload measures."""
+        return self.statistic in _OF_SERVING

@@ -30,6 +30,12 @@ class Scale(Enum):
     """Each example has a divergence for each of its tokens; a quantile of all of them counts."""
     SHARE = "share"
     """Each example has a number of tokens, of which some count."""
+    TIME = "time"
+    """Each run has a time."""
+    RATE = "rate"
+    """Each run has tokens per second."""
+    SIZE = "size"
+    """There is one number of bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,11 @@ class Metric:
     def is_correctness(self) -> bool:
         """Whether it says right or wrong, so that an example can flip."""
         return self.scale is Scale.BINARY and self.direction is Direction.HIGHER_IS_BETTER
+
+    @property
+    def is_of_serving(self) -> bool:
+        """Whether it is one of time or memory, and no score of examples."""
+        return self.scale in {Scale.TIME, Scale.RATE, Scale.SIZE}
 
 
 def _share(name: str) -> Metric:
@@ -83,6 +94,16 @@ def _divergence(name: str, scale: Scale, *, quantile: float | None = None) -> Me
         degradation_unit=Unit.NATS,
         is_of_pair=True,
         quantile=quantile,
+    )
+
+
+def _time(name: str) -> Metric:
+    return Metric(
+        name=name,
+        direction=Direction.LOWER_IS_BETTER,
+        scale=Scale.TIME,
+        level_unit=Unit.MILLISECONDS,
+        degradation_unit=Unit.RATIO,
     )
 
 
@@ -123,6 +144,23 @@ METRICS = {
             level_unit=Unit.FRACTION,
             degradation_unit=Unit.POINTS,
             is_of_pair=True,
+        ),
+        _time("ttft"),
+        _time("tpot"),
+        _time("e2e"),
+        Metric(
+            name="throughput",
+            direction=Direction.HIGHER_IS_BETTER,
+            scale=Scale.RATE,
+            level_unit=Unit.TOKENS_PER_SECOND,
+            degradation_unit=Unit.RATIO,
+        ),
+        Metric(
+            name="peak_memory",
+            direction=Direction.LOWER_IS_BETTER,
+            scale=Scale.SIZE,
+            level_unit=Unit.BYTES,
+            degradation_unit=Unit.RATIO,
         ),
     )
 }

@@ -123,6 +123,11 @@ def _check_fits(limit: Limit, terms: _Terms, shown: str) -> None:
             f"{shown}: {limit.keyword} with slice={terms.slice!r}: weights have no slices; state "
             "it in a marker of its own"
         )
+    if terms.target is Target.DATASET and limit.is_of_serving:
+        raise UsageError(
+            f"{shown}: {limit.keyword} with target='dataset': runs are no examples; leave target "
+            "out, or state the limit in a marker of its own"
+        )
     if terms.workload is not None:
         check_measured(limit, terms.workload, shown)
 

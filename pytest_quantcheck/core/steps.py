@@ -46,7 +46,7 @@ def loosen(limit: Limit, value: float) -> float:
     exact, is_upper = Decimal(repr(float(value))), limit.bound is Bound.UPPER
     if limit.unit is Unit.RATIO:
         return float(1 + _outwards(exact - 1, is_upper=is_upper))
-    if limit.unit in {Unit.PERPLEXITY, Unit.SCORE, Unit.NATS}:
+    if limit.unit not in {Unit.FRACTION, Unit.POINTS}:
         step = _relative_step(exact)
         return float(_to_step(exact, step, is_upper=is_upper))
     if is_upper:

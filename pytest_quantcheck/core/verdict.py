@@ -51,6 +51,12 @@ class Reason(Enum):
     """The variant's loss is infinite where the reference's is finite."""
     ON_THESE_EXAMPLES = "on_these_examples"
     """A claim about these examples only: arithmetic."""
+    TOO_FEW_RUNS = "too_few_runs"
+    """Under 12 pairs of runs (8 of loads), or fewer runs than a percentile takes."""
+    COARSE_CLOCK = "coarse_clock"
+    """In most pairs both runs took exactly as long: the clock does not tell them apart."""
+    DEPENDENT_RUNS = "dependent_runs"
+    """Neighbouring runs are so alike that they count as fewer, too few for the percentile."""
     EXACT = "exact"
     """Compared exactly: no sampling error is involved."""
 
@@ -80,7 +86,7 @@ class Estimate:
     p_fail: float
     """One-sided p-value of "within the limit"; small shows FAIL."""
     n: int
-    """Examples used."""
+    """Examples used; of latencies pairs of runs, or runs."""
     n_clusters: int | None
     """Independent clusters, if examples are clustered."""
     method: str
@@ -98,7 +104,8 @@ class Verdict:
     estimate: Estimate
     levels: Levels
     needed_n: int | None = None
-    """For INCONCLUSIVE: examples in all for 80 % power at the estimate; None if no number would."""
+    """For INCONCLUSIVE: examples, pairs or runs in all for 80 % power at the estimate; None if no
+    number would."""
     note: str = ""
     """One sentence for the reader, where the reason needs a figure."""
     power: float | None = None

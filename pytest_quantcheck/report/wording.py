@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord
 
 _STATISTIC_NAMES = {
+    "latency_ratio": "{metric} ratio",
+    "latency_quantile": "{metric} percentile",
+    "throughput_ratio": "{metric} ratio",
+    "peak_memory_ratio": "peak memory ratio",
+    "peak_memory": "peak memory",
     "drop": "{metric} drop",
     "rise": "{metric} rise",
     "recovery": "{metric} recovery",
@@ -49,6 +54,9 @@ _REASONS = {
     "below_noise_floor": "over the limit, but the reference may differ from itself by as much",
     "non_finite": "the variant's loss is infinite where the reference's is not",
     "on_these_examples": "a claim about these examples only, so no sampling error is involved",
+    "too_few_runs": "too few runs were timed to decide",
+    "coarse_clock": "the clock is too coarse: most pairs took exactly as long",
+    "dependent_runs": "neighbouring runs are too much alike to count as many",
     "exact": "compared exactly, no sampling error is involved",
 }
 

@@ -219,6 +219,8 @@ def _find_impossible(scores: CheckedScores) -> tuple[NDArray[np.bool_], str]:
             return ~np.isfinite(values) | (values < 0), "a finite divergence of 0 or more"
         case Scale.SHARE:
             return (values < 0) | (values > scores.weights), "a number of its tokens"
+        case Scale.TIME | Scale.RATE | Scale.SIZE:
+            return np.ones(values.shape, dtype=np.bool_), "a score of examples"
         case _:
             assert_never(scores.metric.scale)
 

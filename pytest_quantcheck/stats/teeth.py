@@ -46,15 +46,15 @@ def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | Non
     -----
     Drops, rises, flips and ceilings of shares: max(3·B, B + 10 pp), at most 1. Ratios, and what
     is lost of a recovery: the same of B - 1 and 1 - B, at most all. Floors: 10 pp below. A
-    perplexity: 10 % above. A divergence: 3·B. Scores: as shares, 10 pp being a tenth of the range
-    between their bounds; without bounds 3·B for a change and a tenth of B past a level.
+    perplexity, or a time: 10 % above. A divergence: 3·B. Scores: as shares, 10 pp being a tenth of
+    the range between their bounds; without bounds 3·B for a change and a tenth of B past a level.
     """
     value, sign = limit.value, 1.0 if limit.bound is Bound.UPPER else -1.0
     is_level = limit.statistic in {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
     match limit.unit:
         case Unit.RATIO:
-            return max(0.0, 1 + sign * _gross(abs(value - 1), _AT_LEAST))
-        case Unit.PERPLEXITY:
+            return max(0.0, 1 + sign * _gross(sign * (value - 1), _AT_LEAST))
+        case Unit.PERPLEXITY | Unit.MILLISECONDS:
             return value * (1 + _AT_LEAST)
         case Unit.NATS:
             return _TIMES * value

@@ -10,6 +10,8 @@ from pytest_quantcheck.core.metric import METRICS, Direction, Metric, Scale
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.errors import UsageError
 
+SERVING = {"ttft", "tpot", "e2e", "throughput", "peak_memory"}
+
 
 @pytest.fixture
 def defect(monkeypatch):
@@ -51,6 +53,21 @@ def defect(monkeypatch):
         ("min_top1_agreement", 0.95, Statistic.VARIANT_LEVEL, "top1_agreement", Bound.LOWER,
          Unit.FRACTION),
         ("max_weight_memory_ratio", 0.45, Statistic.WEIGHT_RATIO, None, Bound.UPPER, Unit.RATIO),
+        ("max_ttft_ratio", 1.3, Statistic.LATENCY_RATIO, "ttft", Bound.UPPER, Unit.RATIO),
+        ("max_tpot_ratio", 0.8, Statistic.LATENCY_RATIO, "tpot", Bound.UPPER, Unit.RATIO),
+        ("max_e2e_ratio", 1, Statistic.LATENCY_RATIO, "e2e", Bound.UPPER, Unit.RATIO),
+        ("max_ttft_p50_ms", 300, Statistic.LATENCY_QUANTILE, "ttft", Bound.UPPER,
+         Unit.MILLISECONDS),
+        ("max_tpot_p95_ms", 60, Statistic.LATENCY_QUANTILE, "tpot", Bound.UPPER,
+         Unit.MILLISECONDS),
+        ("max_e2e_p99_ms", 0.1, Statistic.LATENCY_QUANTILE, "e2e", Bound.UPPER,
+         Unit.MILLISECONDS),
+        ("min_throughput_ratio", 1.5, Statistic.THROUGHPUT_RATIO, "throughput", Bound.LOWER,
+         Unit.RATIO),
+        ("max_peak_memory_ratio", 0.6, Statistic.PEAK_MEMORY_RATIO, "peak_memory", Bound.UPPER,
+         Unit.RATIO),
+        ("max_peak_memory_mib", 16384, Statistic.PEAK_MEMORY, "peak_memory", Bound.UPPER,
+         Unit.MEBIBYTES),
     ],
 )  # fmt: skip
 def test_each_keyword_states_its_statistic(keyword, value, statistic, metric, bound, unit):
@@ -63,7 +80,16 @@ def test_each_keyword_states_its_statistic(keyword, value, statistic, metric, bo
         bound,
         unit,
     )
-    assert limit.is_statistical is (statistic is not Statistic.WEIGHT_RATIO)
+    assert limit.is_statistical is not (metric == "peak_memory" or "weight" in keyword)
+    assert limit.is_of_serving is (metric in SERVING)
+
+
+@pytest.mark.parametrize("metric", ["ttft", "tpot", "e2e"])
+def test_percentiles_are_named_in_percent(metric):
+    found = [parse_limit(f"max_{metric}_p{p}_ms", 20).quantile for p in (50, 90, 95, 99)]
+
+    assert found == [0.5, 0.9, 0.95, 0.99]
+    assert parse_limit(f"max_{metric}_ratio", 1.2).quantile is None
 
 
 @pytest.mark.parametrize(
@@ -98,6 +124,19 @@ def test_each_keyword_states_its_statistic(keyword, value, statistic, metric, bo
         ("max_weight_memory_ratio", 45, "variant over reference"),
         ("max_weight_memory_ratio", 0, "expected a number above 0"),
         ("max_perplexity", 0, "expected a number above 0"),
+        ("max_ttft_ratio", 0, "expected a number above 0"),
+        ("max_ttft_ratio", 130, "variant over reference, such as 1.05"),
+        ("min_throughput_ratio", 90, "variant over reference, such as 1.05"),
+        ("max_tpot_p95_ms", 0, "expected a number above 0"),
+        ("max_tpot_p95_ms", -60, "never negative"),
+        ("max_tpot_p95_ms", 0.06, "at least 0.1; 0.06 seconds are written 60"),
+        ("max_tpot_p95_ms", math.nan, "expected a finite number"),
+        ("max_tpot_p95", 60, "did you mean 'max_tpot_p95_ms'"),
+        ("max_tpot_p98_ms", 60, "did you mean 'max_tpot_p9[59]_ms'"),
+        ("max_throughput_ratio", 0.9, "did you mean 'min_throughput_ratio'"),
+        ("max_peak_memory_mib", 0, "expected a number above 0"),
+        ("max_peak_memory_mib", 17179869184, "17179869184 bytes are written 16384"),
+        ("max_peak_memory_gib", 16, "did you mean 'max_peak_memory_mib'"),
     ],
 )
 def test_a_wrong_limit_is_answered_with_what_was_expected(keyword, value, message):
@@ -138,6 +177,9 @@ def test_a_metric_that_is_better_when_lower_may_rise(keyword, statistic, unit):
         ("max_perplexity_drop", "perplexity is compared as a ratio: max_perplexity_ratio=1.02"),
         ("max_mean_kl_rise", "mean_kl compares variant and reference by itself: max_mean_kl=…"),
         ("max_top1_agreement_drop", "compares variant and reference by itself: min_top1_agreement"),
+        ("max_ttft_rise", "ttft is compared as a ratio, variant over reference: max_ttft_ratio=…"),
+        ("max_throughput_drop", "variant over reference: min_throughput_ratio=…"),
+        ("max_peak_memory_rise", "variant over reference: max_peak_memory_ratio=…"),
         ("max_defect_flip_rate", "unknown limit 'max_defect_flip_rate'"),
         ("min_defect", "unknown limit 'min_defect'; did you mean"),
     ],

@@ -70,6 +70,8 @@ def test_a_marker_without_variants_stands_for_all_of_them():
         (("int8",), {"target": "these", "max_flip_rate": 0.1}, "one of population, dataset"),
         (("int8",), {"slice": 0.5, "max_flip_rate": 0.1}, "slice=0.5: expected a string"),
         (("int8",), {"slice": "a", "max_weight_memory_ratio": 0.5}, "weights have no slices"),
+        (("int8",), {"target": "dataset", "max_ttft_ratio": 1.1}, "runs are no examples"),
+        (("int8",), {"workload": QUIZ, "max_ttft_ratio": 1.1}, "needs ttft, but workload quiz"),
         (("int8",), {"reason": 3, "max_flip_rate": 0.1}, "reason=3: expected a string"),
         (("int8",), {"waive_until": "2027-03-31", "max_flip_rate": 0.1}, "without a reason"),
         (("int8",), {"waive_until": "2027-02-30", "reason": "x", "max_flip_rate": 0.1},

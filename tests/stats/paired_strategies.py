@@ -57,7 +57,15 @@ KINDS = {
     ),
 }  # fmt: skip
 STATISTICS = {kind.statistic for kind in KINDS.values()}
-UNTESTED = {Statistic.WEIGHT_RATIO}
+UNTESTED = {
+    Statistic.WEIGHT_RATIO,
+    Statistic.LATENCY_RATIO,
+    Statistic.LATENCY_QUANTILE,
+    Statistic.THROUGHPUT_RATIO,
+    Statistic.PEAK_MEMORY_RATIO,
+    Statistic.PEAK_MEMORY,
+}
+"""Not judged by scores of examples."""
 
 
 def values_of(kind):

@@ -85,6 +85,15 @@ def test_impossible_values_are_refused(make_scores, values, metric, bounds, want
         align(reference, make_scores(values, metric, bounds=bounds))
 
 
+@pytest.mark.parametrize("metric", ["ttft", "throughput", "peak_memory"])
+def test_times_and_sizes_are_no_scores_of_examples(make_scores, metric):
+    scores = make_scores([1, 2], metric)
+    with pytest.raises(
+        MeasurementError, match="is not a score of examples, for 'e00000', 'e00001'"
+    ):
+        align(scores, scores)
+
+
 @pytest.mark.parametrize("metric", ["accuracy", "score"])
 def test_only_losses_may_weigh_more_than_one(make_scores, metric):
     heavy = make_scores([1, 1], metric, weights=[1, 2])

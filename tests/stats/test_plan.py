@@ -207,7 +207,9 @@ def test_large_numbers_of_examples_are_planned_from_the_score():
     ("arguments", "message"),
     [
         ({"limit": "max_acuracy_drop"}, "did you mean 'max_accuracy_drop'"),
-        ({"limit": "max_weight_memory_ratio"}, "compares weights exactly"),
+        ({"limit": "max_weight_memory_ratio"}, "is compared exactly"),
+        ({"limit": "max_peak_memory_mib", "value": 100}, "is compared exactly"),
+        ({"limit": "max_ttft_ratio", "value": 1.1}, "how much times scatter"),
         ({"value": 2}, "expected a fraction below 1"),
         ({"alpha": 0.5}, "alpha is 0.5"),
         ({"family_size": 0}, "family_size=0: expected a whole number"),

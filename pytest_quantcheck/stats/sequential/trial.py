@@ -24,11 +24,11 @@ __all__ = ["Plan", "Trial", "can_stop"]
 def can_stop(limit: Limit, target: Target) -> bool:
     """Return whether a limit can be decided before all examples are measured.
 
-    The size of weights needs no example. What holds for all losses of a given set of documents
-    is known from all of them only, as one loss may be as large as the rest together. Divergences
-    and agreements have no sequential test.
+    The size of weights needs no example, and times have looks of their own. What holds for all
+    losses of a given set of documents is known from all of them only, as one loss may be as large
+    as the rest together. Divergences and agreements have no sequential test.
     """
-    if limit.statistic is Statistic.WEIGHT_RATIO:
+    if limit.statistic is Statistic.WEIGHT_RATIO or limit.is_of_serving:
         return False
     if compares_models(limit.metric):
         return False
