@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from pytest_quantcheck.core.latency import MIN_LOADS, MIN_PAIRS
 from pytest_quantcheck.core.verdict import Estimate
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.inversion import Interval
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.verdict import Levels
-
-MIN_PAIRS = 12
-"""Blocks of one run of either model; the test takes as many."""
-MIN_BLOCKS = 8
-"""Blocks of several runs of either model, each giving one value; the test takes as many."""
 
 _EXACT_UP_TO = 100
 
@@ -231,7 +227,7 @@ def estimate_latency_ratio(runs: TimedRuns, *, limit: float, levels: Levels) -> 
 def _check_number(n: int, runs: TimedRuns, levels: Levels) -> None:
     """Refuse fewer blocks than the rule asks for, or than could show anything: p is 2⁻ⁿ or more."""
     is_repeated = n > 0 and int(np.min(_count_runs(runs))) > 1
-    kind, least = ("blocks of several runs", MIN_BLOCKS) if is_repeated else ("pairs", MIN_PAIRS)
+    kind, least = ("blocks of several runs", MIN_LOADS) if is_repeated else ("pairs", MIN_PAIRS)
     least = max(least, math.ceil(-math.log2(min(levels.alpha_pass, levels.alpha_fail))))
     if n < least:
         raise UsageError(

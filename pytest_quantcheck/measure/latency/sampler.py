@@ -1,0 +1,103 @@
+"""Timing of reference and variant against each other, in random order and in like conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from pytest_quantcheck.measure.latency.course import Course, Surroundings, TimedRun
+from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan, pairs_per_block
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from pytest_quantcheck.core.latency import LatencySamples, RunTimes
+    from pytest_quantcheck.measure.latency.protocols import Server
+
+    Opener: TypeAlias = Callable[[], AbstractContextManager[Server]]
+    """Loads a variant and makes it ready to serve; leaving the context unloads it."""
+
+__all__ = ["Opener", "Sides", "Surroundings", "TimingPlan", "sample_loads", "sample_pairs"]
+
+
+def sample_pairs(
+    servers: Sides[Server], plan: TimingPlan, *, surroundings: Surroundings
+) -> LatencySamples:
+    """Return times of neighbouring runs of two models that are both in memory.
+
+    Parameters
+    ----------
+    servers : Sides of Server
+        Ready to serve the same shape; they stay open.
+    plan : TimingPlan
+        Of pairs.
+    surroundings : Surroundings
+        Device, watcher and clock.
+
+    Notes
+    -----
+    Each pair is one run of either model, in an order drawn for that pair. The state of the device
+    is read before and after a block of pairs, which lasts 50 ms or longer. Where its clock was held
+    down all of the block is timed again after a pause, at most three times, then kept and named.
+    """
+    course = Course(plan, surroundings)
+    for is_variant in (False, True):
+        course.note_served(servers.of(variant=is_variant), is_variant=is_variant)
+
+    def pair() -> list[TimedRun]:
+        return [
+            TimedRun(is_variant=side, times=servers.of(variant=side).run())
+            for side in next(course.orders)
+        ]
+
+    warm = [sum(run.times.e2e_seconds for run in pair()) for _ in range(plan.warmups)]
+    size = pairs_per_block(min(warm))
+    while course.stopped is None:
+        count = min(size, course.blocks_to_look)
+        pairs, is_throttled = course.time_steadily(
+            lambda: [pair() for _ in range(count)],  # noqa: B023 - called at once
+            settle=pair,
+        )
+        course.add(pairs, is_throttled=is_throttled)
+    return course.finish()
+
+
+def sample_loads(
+    openers: Sides[Opener], plan: TimingPlan, *, surroundings: Surroundings
+) -> LatencySamples:
+    """Return times of two models that do not fit in memory together.
+
+    Parameters
+    ----------
+    openers : Sides of Opener
+        Each loads its model anew.
+    plan : TimingPlan
+        Of loads.
+    surroundings : Surroundings
+        Device, watcher and clock.
+
+    Notes
+    -----
+    In each block either model is loaded once, in an order drawn for that block, warmed up and
+    timed several times. The time limit counts loading too.
+    """
+    course = Course(plan, surroundings)
+    while course.stopped is None:
+        block, any_throttled = [], False
+        for side in next(course.orders):
+            with openers.of(variant=side)() as server:
+                course.note_served(server, is_variant=side)
+                runs, is_throttled = _run_load(server, plan, course)
+            block += [TimedRun(is_variant=side, times=times) for times in runs]
+            any_throttled |= is_throttled
+        course.add([block], is_throttled=any_throttled)
+    return course.finish()
+
+
+def _run_load(server: Server, plan: TimingPlan, course: Course) -> tuple[list[RunTimes], bool]:
+    """Return the runs of one load that count, and whether the device was throttled."""
+    for _ in range(plan.warmups):
+        server.run()
+    return course.time_steadily(
+        lambda: [server.run() for _ in range(plan.runs_per_load)], settle=server.run
+    )
