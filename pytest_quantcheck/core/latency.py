@@ -24,7 +24,9 @@ class RunTimes:
     e2e_seconds: float
     """From the start to the last new token."""
     device_seconds: float | None
-    """What CUDA events measured over the same span as `e2e_seconds`; None without CUDA."""
+    """What the device needs for the same batch once nothing waits for the host, by CUDA events
+    around CUDA graphs of the same passes. None where that is not known: without CUDA, and where
+    layers themselves wait for the host."""
     new_tokens: int
     """Tokens that each request got, at least 1."""
     batch_size: int

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -14,8 +16,10 @@ from pytest_quantcheck.measure.selfcheck import check_quantized
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pytest_quantcheck.core.memory import MemoryUse
     from pytest_quantcheck.core.protocols import BackendSpec
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.latency.protocols import Shape
     from pytest_quantcheck.measure.protocols import Backend, LoadedModel, ModelSource, Weights
 
 
@@ -52,6 +56,7 @@ class Pool:
         self._backends: dict[str, Backend] = {}
         self._residents = Residents() if residents is None else residents
         self._weights: dict[Variant, Weights] = {}
+        self._load_seconds: dict[Variant, float] = {}
         self._estimates: dict[Variant, int] = {}
         self._failures: dict[Variant, Failed] = {}
 
@@ -92,6 +97,11 @@ class Pool:
             self.get(variant)
         return self._weights[variant]
 
+    def memory_use(self, variant: Variant, shape: Shape) -> MemoryUse:
+        """Return what the variant takes while it serves a shape, and how long it took to load."""
+        found = self.get(variant).memory_use(shape)
+        return replace(found, load_seconds=self._load_seconds[variant])
+
     def pin(self, variant: Variant) -> LoadedModel:
         """Return the variant in memory, and keep it there until the pool is closed."""
         loaded = self.get(variant)
@@ -117,7 +127,9 @@ class Pool:
         backend = self._backend(variant)
         if self._residents:
             self._residents.make_room(self._budget_bytes() - self._estimate(variant))
+        started = time.perf_counter()
         loaded = backend.load(variant, self.source)
+        self._load_seconds[variant] = time.perf_counter() - started
         try:
             check_quantized(variant, loaded.weights)
         except UsageError:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.latency.protocols import Serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -104,7 +105,7 @@ class NonFiniteLogitsError(MeasurementError):
         self.request = request
 
 
-class LoadedModel(Protocol):
+class LoadedModel(Serving, Protocol):
     """A variant in memory."""
 
     pack_limit: int | None

@@ -43,6 +43,24 @@ def revision_of(source: ModelSource) -> str | None:
     return f"sha256:{content.hexdigest()[:_SHOWN_DIGITS]}"
 
 
+def disk_bytes_of(source: ModelSource) -> int | None:
+    """Return what the weight files of a model take; None where they are not on this machine."""
+    folder = Path(source.model)
+    if not folder.is_absolute():
+        cached = huggingface_hub.try_to_load_from_cache(
+            source.model, "config.json", revision=source.revision
+        )
+        if not isinstance(cached, str):
+            return None
+        folder = Path(cached).parent
+    return weight_files_bytes(folder)
+
+
+def weight_files_bytes(folder: Path) -> int:
+    """Return what the weight files in a folder take."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
 def commit_of(repository: str, file: str, *, revision: str | None = None) -> str | None:
     """Return the commit of a hub id as of now, or, without a network, as this machine knows it.
 

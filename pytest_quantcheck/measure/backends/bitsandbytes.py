@@ -90,6 +90,7 @@ class BitsandbytesBackend:
                 device=source.device,
                 compute_dtype=str(compute).removeprefix("torch."),
                 weights=replace(weights, revision=opened.revision),
+                disk_bytes=opened.disk_bytes,
                 overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
             )
         )

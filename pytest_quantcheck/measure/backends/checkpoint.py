@@ -84,6 +84,7 @@ class CheckpointBackend:
                 device=source.device,
                 compute_dtype=str(torch.float32 if in_float32 else dtype).removeprefix("torch."),
                 weights=replace(weights, method=describe(settings), revision=opened.revision),
+                disk_bytes=opened.disk_bytes,
                 overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
             )
         )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantcheck.measure.backends.access import snapshot_of
+from pytest_quantcheck.measure.backends.access import snapshot_of, weight_files_bytes
 from pytest_quantcheck.measure.backends.loading import Opened, open_checkpoint
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
@@ -50,9 +51,12 @@ def open_quantized(
     identity = _identity(variant, source, dtype=dtype, config=config)
     if source.quantized is None or identity is None:
         return make()
-    return source.quantized.get(
+    opened = source.quantized.get(
         identity, read=lambda folder: make(kept=folder), make=make, save=_save
     )
+    # Where it was quantized just now, what later runs read counts.
+    entry = source.quantized.entry(identity)
+    return replace(opened, disk_bytes=weight_files_bytes(entry)) if entry else opened
 
 
 def _identity(

@@ -89,7 +89,7 @@ class QuantizedStore:
         save : callable
             Writes it into a folder.
         """
-        name = digest({"schema": _SCHEMA, "identity": identity})
+        name = _name(identity)
         entry = self.folder / name
         with ExitStack() as stack:
             try:
@@ -102,6 +102,11 @@ class QuantizedStore:
                 found = make()
                 self._keep(entry, found, save)
             return found
+
+    def entry(self, identity: Plain) -> Path | None:
+        """Return the folder of what is kept; None where it is not."""
+        folder = self.folder / _name(identity)
+        return folder if folder.is_dir() else None
 
     def _read(self, entry: Path, read: Callable[[Path], _FoundT]) -> _FoundT | None:
         if not entry.is_dir():
@@ -185,6 +190,10 @@ def _number(environment: Mapping[str, str], name: str, default: int) -> int:
     if text and not text.isdecimal():
         raise UsageError(f"{name}={text}: expected a whole number, such as {default}")
     return int(text or default)
+
+
+def _name(identity: Plain) -> str:
+    return digest({"schema": _SCHEMA, "identity": identity})
 
 
 def _check(entry: Path) -> None:

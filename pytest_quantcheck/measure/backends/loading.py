@@ -11,7 +11,12 @@ import transformers
 
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
-from pytest_quantcheck.measure.backends.access import advice, revision_of
+from pytest_quantcheck.measure.backends.access import (
+    advice,
+    disk_bytes_of,
+    revision_of,
+    weight_files_bytes,
+)
 from pytest_quantcheck.measure.backends.adapters import merged
 from pytest_quantcheck.measure.backends.compatible import (
     check_same_architecture,
@@ -40,6 +45,8 @@ class Opened:
     tokenizer: object
     revision: str | None
     """Commit of a hub's checkpoint, or digest of a folder's."""
+    disk_bytes: int | None
+    """Of the weight files that were read, where they are known."""
 
 
 def open_config(source: ModelSource) -> PreTrainedConfig:
@@ -130,7 +137,12 @@ def open_checkpoint(
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise UsageError(_cannot(f"variant {variant.label}", own, error)) from error
     _check_complete(report, own)
-    return Opened(model=model.eval(), tokenizer=tokenizer, revision=revision_of(own))
+    return Opened(
+        model=model.eval(),
+        tokenizer=tokenizer,
+        revision=revision_of(own),
+        disk_bytes=weight_files_bytes(kept) if kept else disk_bytes_of(own),
+    )
 
 
 def open_tokenizer(source: ModelSource) -> object:

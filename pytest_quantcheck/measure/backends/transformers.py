@@ -66,6 +66,7 @@ class TransformersBackend:
                 device=source.device,
                 compute_dtype=_name(torch.float32 if source.device == "cpu" else dtype),
                 weights=replace(weights, revision=opened.revision),
+                disk_bytes=opened.disk_bytes,
             )
         )
 

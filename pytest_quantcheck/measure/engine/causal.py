@@ -30,6 +30,9 @@ from pytest_quantcheck.measure.engine.scoring import Scorer
 from pytest_quantcheck.measure.engine.states import StateReader
 from pytest_quantcheck.measure.engine.tree import TreeScorer
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
+from pytest_quantcheck.measure.latency.compiled import capture_on
+from pytest_quantcheck.measure.latency.memory import memory_use
+from pytest_quantcheck.measure.latency.serving import ServedModel, open_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,10 +40,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
+    from pytest_quantcheck.core.memory import MemoryUse
     from pytest_quantcheck.measure.engine.head import Split
     from pytest_quantcheck.measure.engine.loaded import Loaded
     from pytest_quantcheck.measure.engine.plan import Limits, Plan
     from pytest_quantcheck.measure.engine.probe import Choice
+    from pytest_quantcheck.measure.latency.protocols import Shape
+    from pytest_quantcheck.measure.latency.serving import ModelServer
     from pytest_quantcheck.measure.protocols import (
         Advance,
         Continuation,
@@ -197,10 +203,33 @@ class CausalModel(LoadedTransformer):
             raise self.not_finite(found.broken)
         return list(found.found)
 
+    def server(self, shape: Shape) -> ModelServer:
+        """Return what serves requests of one shape, to be timed."""
+        return open_server(self._served_model(), shape)
+
+    def memory_use(self, shape: Shape) -> MemoryUse:
+        """Return what the model takes while it serves a shape."""
+        return memory_use(
+            self._served_model(),
+            shape,
+            weight_bytes=self.weights.stored_bytes,
+            disk_bytes=self.disk_bytes,
+        )
+
     def close(self) -> None:
         """Free the memory for real."""
         self._batches = self._generator = self._choice = self._split = None
         super().close()
+
+    def _served_model(self) -> ServedModel:
+        generator = opened(self._generator)
+        return ServedModel(
+            model=self.model,
+            device=self.device,
+            layout=lambda: generator.layout,
+            context_tokens=self.context_tokens,
+            capture=capture_on(self.device),
+        )
 
     def _scorer(self) -> Scorer | TreeScorer:
         """Return what scores, chosen when the model is first asked."""

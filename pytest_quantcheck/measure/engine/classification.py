@@ -91,6 +91,14 @@ class ClassificationModel(LoadedTransformer):
         """Raise UsageError: a classification head generates nothing."""
         raise _no_language_model("generate")
 
+    def server(self, *_shape: object) -> NoReturn:
+        """Raise UsageError: a classification head generates nothing that could be timed."""
+        raise _no_language_model("be timed token by token")
+
+    def memory_use(self, *_shape: object) -> NoReturn:
+        """Raise UsageError: there is no cache and no decoding."""
+        raise _no_language_model("be timed token by token")
+
     def classify(
         self, sequences: Sequence[Sequence[int]], *, advance: Advance | None = None
     ) -> NDArray[np.float64]:

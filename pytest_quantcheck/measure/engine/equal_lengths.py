@@ -108,7 +108,8 @@ class EqualLengths:
             processors: list[object] = [guard]
             if decoding.temperature is not None:
                 processors.append(SamplingProcessor(decoding, [one.stream for one in batch]))
-            with self._settings(decoding.max_new_tokens) as config:
+            ends = self._ending.tokens
+            with greedy_settings(self._model, decoding.max_new_tokens, ends) as config:
                 outputs = self._model.generate(  # type: ignore[operator]  # a mixin's method
                     input_ids=inputs,
                     attention_mask=torch.ones_like(inputs),
@@ -124,24 +125,6 @@ class EqualLengths:
             self._answered(one, row, stopping.lengths.get(index), decoding, is_finite=not bad)
             for index, (one, row, bad) in enumerate(zip(batch, rows, broken, strict=True))
         ]
-
-    @contextmanager
-    def _settings(self, max_new_tokens: int) -> Iterator[GenerationConfig]:
-        """Replace the model's own settings: what a call leaves open is taken from there."""
-        ends = self._ending.tokens
-        config = GenerationConfig(  # type: ignore[no-untyped-call]
-            do_sample=False,
-            num_beams=1,
-            max_new_tokens=max_new_tokens,
-            eos_token_id=list(ends) or None,
-            pad_token_id=ends[0] if ends else 0,
-        )
-        own = self._model.generation_config
-        self._model.generation_config = config
-        try:
-            yield config
-        finally:
-            self._model.generation_config = own
 
     def _answered(
         self,
@@ -159,3 +142,33 @@ class EqualLengths:
             whole[:end], decoding, is_truncated=end is None and stopped is None
         )
         return Answered(asked=asked, found=found, is_finite=is_finite)
+
+
+@contextmanager
+def greedy_settings(
+    model: PreTrainedModel, max_new_tokens: int, ends: Sequence[int]
+) -> Iterator[GenerationConfig]:
+    """Replace the model's own settings: what a call leaves open is taken from there.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Its settings come back afterwards.
+    max_new_tokens : int
+        Longest output.
+    ends : sequence of int
+        Tokens that end an output; without any, each is of the longest length.
+    """
+    config = GenerationConfig(  # type: ignore[no-untyped-call]
+        do_sample=False,
+        num_beams=1,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=list(ends) or None,
+        pad_token_id=ends[0] if ends else 0,
+    )
+    own = model.generation_config
+    model.generation_config = config
+    try:
+        yield config
+    finally:
+        model.generation_config = own

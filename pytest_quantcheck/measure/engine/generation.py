@@ -75,7 +75,7 @@ class Generator:
     @property
     def plan(self) -> str:
         """How sequences are batched."""
-        return _EQUAL_LENGTHS if self._layout is None else _CONTINUOUS
+        return _EQUAL_LENGTHS if self.layout is None else _CONTINUOUS
 
     def generate(
         self,
@@ -128,29 +128,30 @@ class Generator:
         )
 
     @cached_property
-    def _layout(self) -> Layout | None:
+    def layout(self) -> Layout | None:
+        """How rows of different lengths are decoded together; None where they are not."""
         return checked_layout(self._model, self._device)
 
     @property
     def _captures(self) -> bool:
         """Whether steps are captured: LLM.int8 waits for the host in each of its layers."""
-        is_free = self._layout is not None and self._layout.pads
+        is_free = self.layout is not None and self.layout.pads
         return self.captures and is_free and self._device.startswith("cuda")
 
     def _answers(
         self, asked: list[Asked], decoding: Decoding, most: int
     ) -> Iterator[list[Answered]]:
-        if self._layout is None:
+        if self.layout is None:
             way = EqualLengths(
                 self._model, self._device, ending=self.ending, batch_tokens=self._batch_tokens
             )
             return way.run(asked, decoding, most)
         machine = Machine(
             model=self._model,
-            layout=replace(self._layout, captures=self._captures),
+            layout=replace(self.layout, captures=self._captures),
             device=self._device,
             ending=self.ending,
             batch_tokens=self._batch_tokens,
-            cached_tokens=max(1, self._cache_bytes // self._layout.token_bytes),
+            cached_tokens=max(1, self._cache_bytes // self.layout.token_bytes),
         )
         return continued(machine, asked, decoding, most)

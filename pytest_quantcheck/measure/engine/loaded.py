@@ -41,6 +41,8 @@ class Loaded:
     device: str
     compute_dtype: str
     weights: Weights
+    disk_bytes: int | None = None
+    """Of the files of weights it was loaded from, where they are known."""
     overflow_note: str = ""
     """What to say besides when logits are not finite."""
 
@@ -60,6 +62,7 @@ class LoadedTransformer:
         self.device = loaded.device
         self.compute_dtype = loaded.compute_dtype
         self.weights = loaded.weights
+        self.disk_bytes = loaded.disk_bytes
         self.pack_limit: int | None = None
         self.limits = limits or (CUDA_LIMITS if self._is_on_cuda else CPU_LIMITS)
         self.encoder = Encoder(loaded.tokenizer)

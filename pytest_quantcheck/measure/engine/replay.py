@@ -29,22 +29,47 @@ class Replay:
         self, step: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], like: torch.Tensor
     ) -> None:
         self._inputs = torch.zeros_like(like), torch.zeros_like(like)
-        side = torch.cuda.Stream(like.device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(like.device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                step(*self._inputs)
-        torch.cuda.current_stream(like.device).wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
-            self._logits = step(*self._inputs)
+        self._step = step
+        self._replay = graphed(self._run, like.device)
 
     def __call__(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         """Return the logits of one step; the next call overwrites them."""
         for held, given in zip(self._inputs, (tokens, positions), strict=True):
             held.copy_(given)
-        self._graph.replay()
+        self._replay()
         return self._logits
+
+    def _run(self) -> None:
+        self._logits = self._step(*self._inputs)
+
+
+def graphed(work: Callable[[], None], device: torch.device | str) -> Callable[[], None]:
+    """Return what does `work` again in one launch.
+
+    Parameters
+    ----------
+    work : callable
+        Reads and writes tensors that stay where they are. It is done several times before it is
+        captured.
+    device : device
+        Where it computes.
+
+    Raises
+    ------
+    RuntimeError
+        Something in it waits for the host.
+    """
+    with torch.cuda.device(device):
+        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(_WARM_UPS):
+                work()
+        torch.cuda.current_stream(device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            work()
+    return graph.replay
 
 
 def captured(

@@ -82,6 +82,11 @@ class RowCache(Cache):
         """Bytes of the keys and values of one token; 0 before the first pass."""
         return sum(room[0, :, 0].nbytes for room in self._tensors())
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all rows; 0 before the first pass."""
+        return sum(room.nbytes for room in self._tensors())
+
     def clear(self, row: int) -> None:
         """Forget what a row left, which may not be finite."""
         for room in self._tensors():
@@ -142,6 +147,11 @@ class Rows:
         """Bytes of the keys and values of one token; 0 before the first pass."""
         return self._cache.token_bytes
 
+    @property
+    def cache_bytes(self) -> int:
+        """Bytes of all keys and values there is room for; 0 before the first pass."""
+        return self._cache.size_bytes
+
     def begin(self, rows: Sequence[int], prompts: Sequence[Sequence[int]]) -> torch.Tensor:
         """Put prompts into rows, and return the logits (b, v) that follow each, in float32.
 
@@ -151,10 +161,17 @@ class Rows:
         padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
         inputs = torch.tensor(padded, device=self._device)
         last = torch.tensor([len(prompt) - 1 for prompt in prompts], device=self._device)
-        self._cache.begin(torch.tensor(rows, device=self._device))
-        positions = torch.arange(longest, device=self._device)[None].expand(len(rows), -1)
+        return self.read(torch.tensor(rows, device=self._device), inputs, last)
+
+    def read(self, rows: torch.Tensor, inputs: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Put inputs (b, t) into rows (b,), and return the logits (b, v) after their `last` (b,).
+
+        Nothing in it waits for the host.
+        """
+        self._cache.begin(rows)
+        positions = torch.arange(inputs.shape[1], device=self._device)[None]
         with _head_on(self._model, last):
-            return self._logits(inputs, positions, None)
+            return self._logits(inputs, positions.expand(len(rows), -1), None)
 
     def step(self, tokens: torch.Tensor, positions: torch.Tensor, longest: int) -> torch.Tensor:
         """Return the logits (r, v) after one more token of every row, in float32.

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_quantcheck.core.latency import RunTimes
+from pytest_quantcheck.core.memory import MemoryUse
 
-__all__ = ["Conditions", "DeviceState", "RunTimes", "Server", "Shape"]
+__all__ = [
+    "Conditions",
+    "DeviceState",
+    "MemoryUse",
+    "RunTimes",
+    "Server",
+    "Serving",
+    "Shape",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +68,26 @@ class Server(Protocol):
 
     def close(self) -> None:
         """Give back what serving took, such as caches and graphs."""
+        ...
+
+
+class Serving(Protocol):
+    """A variant in memory, as far as it can be timed."""
+
+    def server(self, shape: Shape) -> Server:
+        """Return what serves requests of one shape.
+
+        Raises
+        ------
+        UsageError
+            The model cannot serve the shape.
+        MeasurementError
+            It does not fit into the memory of the device, or the model breaks on it.
+        """
+        ...
+
+    def memory_use(self, shape: Shape) -> MemoryUse:
+        """Return what the variant takes while it serves a shape; errors as for `server`."""
         ...
 
 
