@@ -8,6 +8,7 @@ from enum import Enum
 _BYTES_PER_STEP = 1024
 _SIZE_STEPS = ("B", "KiB", "MiB", "GiB", "TiB")
 _SMALLEST_P = 1e-300
+_LARGE_COST = 1000
 
 
 class Unit(Enum):
@@ -160,3 +161,14 @@ def format_count(count: int) -> str:
     '2,800'
     """
     return f"{count:,}"
+
+
+def format_cost(cost: float) -> str:
+    """Print a price in the user's own currency.
+
+    Examples
+    --------
+    >>> format_cost(0.61234), format_cost(12.345), format_cost(12345.6)
+    ('0.612', '12.3', '12,346')
+    """
+    return f"{cost:,.0f}" if cost >= _LARGE_COST else f"{cost:.3g}"

@@ -217,6 +217,9 @@ class EnvironmentRecord:
     alpha: float
     family_size: int
     checks_collected: int
+    """Statistical budgets of all models that share alpha, deselected ones too."""
+    budgets_collected: dict[str, int]
+    """Budgets of each variant of this model, of whatever kind, deselected ones too."""
     versions: dict[str, str]
 
 

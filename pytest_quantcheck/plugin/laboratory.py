@@ -19,6 +19,7 @@ from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.plugin.storing import Shelves
+from pytest_quantcheck.plugin.tally import TALLY
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.sequential.schedule import batch_ends
 
@@ -73,6 +74,7 @@ class Laboratories:
         self.session = session
         self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
         self.progress = progress_for(config)
+        self.tally = config.stash[TALLY]
         self._backends = backends_of(config)
         self._residents = Residents()
         self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
@@ -120,6 +122,7 @@ class Laboratory:
     def __init__(self, shared: Laboratories, model: ModelUnderTest) -> None:
         settings = shared.session.settings
         self._session = shared.session
+        self._tally = shared.tally
         self.model = model
         self.device = shared.device
         self.pool = shared.pool(model)
@@ -193,6 +196,7 @@ class Laboratory:
             alpha=session.settings.alpha,
             family_size=session.family_size,
             checks_collected=session.n_collected,
+            budgets_collected=self._tally.of(self.model),
             versions=installed(_VERSIONS),
         )
 

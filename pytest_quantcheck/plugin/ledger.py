@@ -86,7 +86,10 @@ class Ledger:
         measured: dict[tuple[str, ...], MeasurementRecord] = {}
         noise: dict[tuple[str, ...], NoiseRecord] = {}
         for item in self._items.values():
-            environments.setdefault(item.environment.model, item.environment)
+            here = item.environment
+            known = environments.setdefault(here.model, here)
+            if sum(here.budgets_collected.values()) > sum(known.budgets_collected.values()):
+                environments[here.model] = here
             for found in item.measurements:
                 key = (found.model, found.variant_label, found.workload, found.fingerprint)
                 if key not in measured or measured[key].n < found.n:

@@ -13,6 +13,7 @@ from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.pilots import recall
 from pytest_quantcheck.plugin.summary import Summary
+from pytest_quantcheck.plugin.tally import TALLY, Tally
 from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _TEETH = 0.5
 
 
 def register_reports(config: pytest.Config, session: QuantcheckSession) -> None:
-    """Register what prints: the summary and, where asked for, the plan."""
+    """Register what counts and prints: the tally, the summary and, where asked for, the plan."""
+    config.stash[TALLY] = Tally()
+    config.pluginmanager.register(config.stash[TALLY], "quantcheck-tally")
     config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
     if config.getoption("quant_plan"):
         if config.pluginmanager.has_plugin("xdist"):

@@ -1,4 +1,4 @@
-"""The two tables of the summary: checks, and variants."""
+"""The table of checks, and what all tables are made of."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from pytest_quantcheck.core.quantity import Unit, format_bytes, format_count, format_quantity
+from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.report import wording
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord, RunRecord
+    from pytest_quantcheck.core.record import CheckRecord
 
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
-_PARTIAL = "*"
-"""Stands behind a level on a part of the examples where there is no room for their number."""
+_RIGHT = {"reference", "n"}
 _LEVELS = {"variant_level", "reference_level", "recovery"}
 """Statistics that are no degradation."""
 
@@ -41,12 +40,12 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     columns = list(rows[0])
     if all(check.noise_floor is None for check in checks):
         columns.remove("noise")
-    lines = _table(rows, columns)
+    lines = table_lines(rows, columns, right=_RIGHT)
     for column in _EXPENDABLE:
         if max(len(line) for line in lines) <= width:
             break
         columns.remove(column)
-        lines = _table(rows, columns)
+        lines = table_lines(rows, columns, right=_RIGHT)
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
     table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
     return table if "" in columns else [*table, *_left_out(checks)]
@@ -60,50 +59,6 @@ def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
     few, most = (format_quantity(part, Unit.FRACTION) for part in (min(parts), max(parts)))
     budgets = wording.budgets_in_words(len(parts))
     return [Line(text=f" stopped early: {budgets}, after {few} to {most} of the examples")]
-
-
-def variant_table(run: RunRecord, *, width: int) -> list[Line]:
-    """Return the table of variants: weights, and the level on each workload."""
-    lines = _variant_rows(run, is_short=False)
-    if max(map(len, lines), default=0) > width and _is_partial(run):
-        lines = [*_variant_rows(run, is_short=True), f" {_PARTIAL} on a part of the examples"]
-    return [Line(text=text) for text in lines]
-
-
-def _is_partial(run: RunRecord) -> bool:
-    return any(measured.n != measured.n_planned for measured in run.measurements)
-
-
-def _variant_rows(run: RunRecord, *, is_short: bool) -> list[str]:
-    reference_bytes = next((m.weight_bytes for m in run.measurements if m.is_reference), None)
-    columns = _columns(run.measurements)
-    rows: dict[str, dict[str, str]] = {}
-    ordered = sorted(run.measurements, key=lambda m: (not m.is_reference, -m.weight_bytes))
-    for measured in ordered:
-        row = rows.setdefault(
-            measured.variant_label,
-            {
-                "variant": measured.variant_label,
-                "weights": format_bytes(measured.weight_bytes),
-                "ratio": _ratio(measured.weight_bytes, reference_bytes),
-                **dict.fromkeys(columns.values(), "-"),
-            },
-        )
-        row[columns[_key(measured)]] = _level(measured, is_short=is_short)
-    if not rows:
-        return []
-    headers = ["variant", "weights", "ratio", *columns.values()]
-    return _table(list(rows.values()), headers)
-
-
-def _level(measured: MeasurementRecord, *, is_short: bool) -> str:
-    """Return a level; where it is not that of all examples, with their number or a mark."""
-    level = format_quantity(measured.level, Unit(measured.level_unit))
-    if measured.n == measured.n_planned:
-        return level
-    if is_short:
-        return f"{level} {_PARTIAL}"
-    return f"{level} (on {format_count(measured.n)} of {format_count(measured.n_planned)})"
 
 
 def _percent(check: CheckRecord) -> str:
@@ -136,29 +91,12 @@ def _metric(check: CheckRecord) -> str:
     }.get(check.statistic, name)
 
 
-def _columns(measurements: Sequence[MeasurementRecord]) -> dict[tuple[str, str], str]:
-    """Return a header for each workload; those of one name are numbered."""
-    headers: dict[tuple[str, str], str] = {}
-    for measured in measurements:
-        if (key := _key(measured)) not in headers:
-            namesakes = sum(name == measured.workload for name, _ in headers)
-            name = measured.workload + (f" ({namesakes + 1})" if namesakes else "")
-            headers[key] = name + (" PPL" if measured.metric == "perplexity" else "")
-    return headers
-
-
-def _key(measured: MeasurementRecord) -> tuple[str, str]:
-    return measured.workload, measured.fingerprint
-
-
-def _ratio(size_bytes: int, reference_bytes: int | None) -> str:
-    return f"{size_bytes / reference_bytes:.2f}" if reference_bytes else "-"
-
-
-def _table(rows: Sequence[dict[str, str]], columns: Sequence[str]) -> list[str]:
+def table_lines(
+    rows: Sequence[dict[str, str]], columns: Sequence[str], *, right: Collection[str]
+) -> list[str]:
+    """Return a table of some columns, those in `right` flush right; no line ends in spaces."""
     body = [[row[column] for column in columns] for row in rows]
     headers = [column.strip() for column in columns]
-    right = {"weights", "ratio", "reference", "n"}
     align = ["right" if column.strip() in right else "left" for column in columns]
     text = tabulate(body, headers, tablefmt="plain", colalign=align, disable_numparse=True)
     return [" " + line.rstrip() for line in text.splitlines()]

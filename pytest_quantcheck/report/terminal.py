@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
-from pytest_quantcheck.report.table import Line, check_table, variant_table
+from pytest_quantcheck.report.cheapest import cheapest_line
+from pytest_quantcheck.report.cliff import cliff_line
+from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.table import Line, check_table
+from pytest_quantcheck.report.variant_table import variant_table
 from pytest_quantcheck.report.wording import also_failing, budgets_in_words, noise, reused
 
 if TYPE_CHECKING:
@@ -23,10 +28,23 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     lines += [Line(text=f" {noise(found)}") for found in run.noise]
     if variants := variant_table(run, width=width):
         lines += [Line(text=""), *variants]
+    for text in filter(None, (cliff_line(run), cheapest_line(run))):
+        lines += [Line(text=row) for row in _wrapped(text, width)]
     if text := reused(run.measurements):
         lines.append(Line(text=f" {text}"))
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
     return lines
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(
+        ascii_safe(text),
+        width,
+        initial_indent=" ",
+        subsequent_indent="   ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
@@ -37,6 +55,7 @@ def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
             environment,
             replace(
                 run,
+                environment=environment,
                 checks=[check for check in run.checks if check.model == environment.model],
                 also_failing=[holm for holm in run.also_failing if holm.model == environment.model],
                 noise=[noise for noise in run.noise if noise.model == environment.model],

@@ -117,6 +117,7 @@ ENVIRONMENT = EnvironmentRecord(
     alpha=0.05,
     family_size=20,
     checks_collected=12,
+    budgets_collected={"int4": 1},
     versions={"torch": "2.13.0"},
 )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from known_records import CHECK, ENVIRONMENT, MEASURED, run
 
-from pytest_quantcheck.report.table import check_table, variant_table
+from pytest_quantcheck.report.table import check_table
 from pytest_quantcheck.report.terminal import by_model, render_summary
 
 
@@ -81,45 +81,8 @@ def test_the_metric_column_names_the_statistic(statistic, shown):
     assert f"  {shown}  " in row
 
 
-def test_the_second_table_has_a_row_for_each_variant():
-    quantized = replace(
-        MEASURED, variant="int4", variant_label="int4 (nf4)", level=0.889,
-        weight_bytes=4_000_000_000, is_reference=False,
-    )  # fmt: skip
-    manual = replace(
-        MEASURED, workload="manual", metric="perplexity", level=8.412, level_unit="perplexity"
-    )
-
-    lines = [" ".join(line.text.split()) for line in variant_table(run(
-        CHECK, measurements=[quantized, MEASURED, manual]), width=200)]  # fmt: skip
-
-    assert lines == [
-        "variant weights ratio triage manual PPL",
-        "fp16 14.9 GiB 1.00 91.2 % 8.41",
-        "int4 (nf4) 3.7 GiB 0.25 88.9 % -",
-    ]
-
-
-def test_workloads_of_one_name_have_a_column_each():
-    other = replace(MEASURED, fingerprint="e" * 64, level=0.5)
-
-    lines = [
-        line.text.split() for line in variant_table(run(measurements=[MEASURED, other]), width=200)
-    ]
-
-    assert lines[0] == ["variant", "weights", "ratio", "triage", "triage", "(2)"]
-    assert lines[1][-4:] == ["91.2", "%", "50.0", "%"]
-
-
-def test_without_a_reference_there_is_no_ratio():
-    lines = variant_table(run(measurements=[replace(MEASURED, is_reference=False)]), width=200)
-
-    assert " ".join(lines[1].text.split()) == "fp16 14.9 GiB - 91.2 %"
-
-
 def test_a_run_of_nothing_has_no_tables():
     assert render_summary(run(measurements=()), width=100) == []
-    assert variant_table(run(measurements=()), width=200) == []
 
 
 def test_warnings_close_the_summary():
@@ -156,16 +119,6 @@ def test_an_early_stop_is_said_at_any_width(width, said):
     lines = [line.text for line in check_table([STOPPED], width=width)]
 
     assert sum(said in line for line in lines) == 1
-
-
-@pytest.mark.parametrize(("width", "said"), [(200, "(on 352 of 2,400)"), (40, " *")])
-def test_a_level_on_a_part_of_the_examples_is_marked_at_any_width(width, said):
-    partial = replace(MEASURED, n=352, n_planned=2400)
-
-    lines = [line.text for line in variant_table(run(measurements=[partial]), width=width)]
-
-    assert said in lines[1]
-    assert ("on a part of the examples" in lines[-1]) == (width < 100)
 
 
 def test_a_budget_that_failed_is_not_toothless():
