@@ -15,9 +15,10 @@ import torch
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.llm_int8 import packed, segments_on, separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8 import packed, separate_sequences
 from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
+from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.protocols import ScoreRequest
 from pytest_quantcheck.measure.reference import native_precision
 from pytest_quantcheck.measure.runner import Runner

@@ -9,12 +9,8 @@ import pytest
 import torch
 
 from pytest_quantcheck.measure.engine import llm_int8
-from pytest_quantcheck.measure.engine.llm_int8 import (
-    Segments,
-    packed,
-    segments_on,
-    separate_sequences,
-)
+from pytest_quantcheck.measure.engine.llm_int8 import packed, separate_sequences
+from pytest_quantcheck.measure.engine.segments import Segments, segments_on
 
 FEATURES = 64
 PARENTS = (-1, 0, 0, 2, -1, 4, 2, -1)
@@ -170,8 +166,8 @@ def test_siblings_quantize_common_inputs_once_and_leave_them_as_they_are(monkeyp
     segments = segments_on("cpu", of, PARENTS)
     expected = run(alone, rows, segments)
     counted = []
-    quantize = llm_int8._quantize
-    monkeypatch.setattr(llm_int8, "_quantize", lambda *given: counted.append(1) or quantize(*given))
+    quantize = llm_int8.quantize
+    monkeypatch.setattr(llm_int8, "quantize", lambda *given: counted.append(1) or quantize(*given))
     inputs, halves = rows[None].clone(), rows[None].half()
     with torch.inference_mode(), packed(segments):
         assert torch.equal(siblings.first(inputs)[0], expected)
@@ -196,7 +192,7 @@ def test_the_pack_ends_with_its_context_also_after_an_error():
 def test_parents_and_depth_are_counted_from_the_roots():
     found = segments_on("cpu", [0, 0, 1, 2, 3], PARENTS)
     assert isinstance(found, Segments)
-    assert found.parents.tolist() == [0, 0, 0, 2, 4, 4, 2, 7]
+    assert found.parents.tolist() == [8, 0, 0, 2, 8, 4, 2, 8, 8]
     assert found.depth == 2
     assert found.starts.tolist() == [0, 2, 3, 4, 5, 5, 5, 5, 5]
     assert found.rows.dtype == found.parents.dtype == torch.int64

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from contextlib import ExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.answers import as_answers
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed, segments_on
+from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
+from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.trie import as_key
 from pytest_quantcheck.measure.engine.upload import upload
 
@@ -66,7 +69,7 @@ class PaddedForward:
     ) -> None:
         self.split = split
         self.longest = longest
-        self._is_int8 = is_llm_int8(model)
+        self.rooms = Rooms() if is_llm_int8(model) else None
         self._device = device
 
     def ready(self) -> AbstractContextManager[None]:
@@ -81,11 +84,12 @@ class PaddedForward:
         """Return the final hidden states of each row, (b times t, d)."""
         count, length = batch.tokens.shape
         (tokens,) = upload([batch.tokens.reshape(-1)], torch.device(self._device))
-        with ExitStack() as stack:
-            if self._is_int8:
-                rows = np.repeat(np.arange(count), length)
-                stack.enter_context(packed(segments_on(self._device, rows, [-1] * count)))
-            return self.split.body.states(tokens.view(count, length)).flatten(0, 1)
+        work = partial(self.split.body.states, tokens.view(count, length))
+        if self.rooms is None:
+            return work().flatten(0, 1)
+        rows = np.repeat(np.arange(count), length)
+        segments = segments_on(self._device, rows, [-1] * count)
+        return run_packed(work, segments, self.rooms).flatten(0, 1)
 
 
 def plan_padded(requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[PaddedBatch]:

@@ -12,10 +12,11 @@ import torch
 from pytest_quantcheck.measure.engine.attention import TreeAttention, UnsupportedAttentionError
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
 from pytest_quantcheck.measure.engine.head import split_model
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed, segments_on
+from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.padded import PaddedForward
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
+from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.tree import PackForward
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, find_varlen
 from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.engine.attention import Kernel
     from pytest_quantcheck.measure.engine.head import Split
-    from pytest_quantcheck.measure.engine.llm_int8 import Segments
+    from pytest_quantcheck.measure.engine.segments import Segments
 
 _LENGTH = 32
 _BRANCHES = ((12, 20), (12, 20), (12, 12), (0, 0))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed, segments_on
+from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
+from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
@@ -72,7 +74,7 @@ class PackForward:
     ) -> None:
         self.split = split
         self.longest = longest
-        self._is_int8 = is_llm_int8(attention.model)
+        self.rooms = Rooms() if is_llm_int8(attention.model) else None
         self._attention = attention
         self._device = device
 
@@ -88,11 +90,11 @@ class PackForward:
         """Return the final hidden states of each row, (t, d)."""
         tokens, positions = upload([pack.tokens, pack.positions], torch.device(self._device))
         self._attention.expect(pack)
-        with ExitStack() as stack:
-            if self._is_int8:
-                segments = segments_on(self._device, pack.segments, pack.parents.tolist())
-                stack.enter_context(packed(segments))
-            return self.split.body.states(tokens[None], positions[None])[0]
+        work = partial(self.split.body.states, tokens[None], positions[None])
+        if self.rooms is None:
+            return work()[0]
+        segments = segments_on(self._device, pack.segments, pack.parents.tolist())
+        return run_packed(work, segments, self.rooms)[0]
 
 
 class TreeScorer:

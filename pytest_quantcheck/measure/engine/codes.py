@@ -1,0 +1,118 @@
+"""Inputs of LLM.int8 layers in 8 bits, and their outlier columns in 16."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+
+from pytest_quantcheck.measure.engine.fused import fused_search
+from pytest_quantcheck.measure.engine.outliers import PlainSearch, row_codes
+from pytest_quantcheck.measure.engine.rooms import parts, room_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_quantcheck.measure.engine.segments import Segments
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Some columns in 16 bits."""
+
+    columns: torch.Tensor
+    """(c,) int64"""
+    values: torch.Tensor
+    """(t, c): the inputs in these columns where they are the row's own, else zero."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codes:
+    """Inputs in 8 bits, but for the outlier columns."""
+
+    codes: torch.Tensor
+    """(t, k) int8, zero in the outlier columns of the row."""
+    scales: torch.Tensor
+    """(t,) float32"""
+    kept: tuple[Kept, ...]
+    """The outlier columns of all rows, in parts."""
+    found: int | torch.Tensor
+    """How many columns hold an outlier anywhere; in a room of 0, how many rows hold one."""
+    is_near: bool = False
+    """Whether a value comes near the threshold; known where no column holds an outlier and these
+    were counted."""
+
+
+class Search(Protocol):
+    """What finds outliers in the inputs of a layer."""
+
+    columns: torch.Tensor
+    """(k,) bool: which columns hold one, or a NaN."""
+
+    def split(
+        self, chosen: torch.Tensor, room: int
+    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Return codes, scales, and for each part of the room the values (t, c) kept.
+
+        Parameters
+        ----------
+        chosen : (room,) int64
+            Different columns, all those with outliers among them.
+        room : int
+            How many they are.
+        """
+        ...
+
+
+def quantize(inputs: torch.Tensor, segments: Segments, threshold: float, room: int | None) -> Codes:
+    """Return the codes of inputs, which are left as they are.
+
+    Parameters
+    ----------
+    inputs : (..., k) floating
+        Rows of a pack or batch.
+    segments : Segments
+        Which of them see which.
+    threshold : float
+        From which absolute value on an input is an outlier.
+    room : int, optional
+        How many columns are looked at. The codes are wrong if more hold outliers, which `found`
+        says. None has them counted, for which the host waits.
+    """
+    threshold = float(np.float16(threshold))
+    rows = inputs.reshape(-1, inputs.shape[-1])  # (t, k)
+    halves = rows.to(torch.float16).contiguous()
+    if room == 0:
+        codes, scales = row_codes(halves)
+        found = (scales < threshold).logical_not_().sum()
+        return Codes(codes=codes, scales=scales, kept=(), found=found)
+    search = _search(rows, halves, segments, threshold)
+    count: int | torch.Tensor = search.columns.sum()
+    if room is None:
+        count = int(count)
+        room = room_for(count, halves.shape[1])
+    if room == 0:
+        codes, scales = row_codes(halves)
+        is_near = bool((scales < threshold / 2).logical_not_().any())
+        return Codes(codes=codes, scales=scales, kept=(), found=count, is_near=is_near)
+    # Those with outliers first, in order, so that what more room adds comes behind them.
+    order = search.columns.to(torch.uint8).sort(descending=True, stable=True).indices
+    chosen = order[:room]
+    codes, scales, values = search.split(chosen, room)
+    bounds = zip(parts(room), values, strict=True)
+    kept = tuple(Kept(columns=chosen[first:end], values=one) for (first, end), one in bounds)
+    return Codes(codes=codes, scales=scales, kept=kept, found=count)
+
+
+def _search(
+    rows: torch.Tensor, halves: torch.Tensor, segments: Segments, threshold: float
+) -> Search:
+    """Return what finds the outliers: fused kernels where they can run, else torch's own."""
+    fused: Callable[..., Search] | None = None
+    if halves.is_cuda and rows.dtype == torch.float16 and segments.pieces is not None:
+        fused = fused_search(halves.device)
+    if fused is not None:
+        return fused(halves, segments, threshold)
+    return PlainSearch(rows, halves, segments, threshold)

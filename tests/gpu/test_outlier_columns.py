@@ -1,0 +1,79 @@
+"""Kernels of our own against torch's, on the device that they are for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from bitsandbytes.nn import Int8Params, Linear8bitLt
+
+from pytest_quantcheck.measure.engine.codes import quantize
+from pytest_quantcheck.measure.engine.fused import FusedSearch, fused_search
+from pytest_quantcheck.measure.engine.llm_int8 import packed, run_packed, separate_sequences
+from pytest_quantcheck.measure.engine.outliers import PlainSearch
+from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.segments import segments_on
+
+pytestmark = pytest.mark.gpu
+
+SHAPES = {
+    "options": (2048, (90, *[25] * 40, 130, *[3] * 60), (-1, *[0] * 40, -1, *[41] * 60)),
+    "documents": (8192, (2048, 700, 64, 65), (-1, -1, -1, -1)),
+    "levels": (1000, (200, 0, 33, 1, 500), (-1, 0, 1, 2, 2)),
+    "narrow": (48, (5, 3, 1, 4), (-1, 0, 0, 2)),
+}
+
+
+def make(name, spread):
+    width, lengths, parents = SHAPES[name]
+    generator = torch.Generator(device="cuda").manual_seed(0)
+    rows = torch.randn((sum(lengths), width), generator=generator, device="cuda") * spread
+    return rows.half(), segments_on("cuda", np.repeat(np.arange(len(lengths)), lengths), parents)
+
+
+def test_kernels_of_our_own_run_here():
+    assert fused_search(torch.device("cuda:0")) is FusedSearch
+
+
+@pytest.mark.parametrize("spread", [0.5, 1.3, 3.0])
+@pytest.mark.parametrize("name", SHAPES)
+def test_both_searches_give_the_same(name, spread):
+    rows, segments = make(name, spread)
+    fused = FusedSearch(rows, segments, 6.0)
+    plain = PlainSearch(rows, rows.clone(), segments, 6.0)
+    assert torch.equal(fused.columns, plain.columns)
+    chosen = plain.columns.nonzero()[:, 0]
+    expected, found = (one.split(chosen, len(chosen)) for one in (plain, fused))
+    assert torch.equal(found[0], expected[0])
+    assert torch.equal(found[1], expected[1])
+    for one, other in zip(found[2], expected[2], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_nothing_waits_where_room_is_known():
+    rows, segments = make("options", 1.3)
+    quantize(rows, segments, 6.0, 2048)
+    torch.cuda.synchronize()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for room in (0, 64, 2048):
+            quantize(rows, segments, 6.0, room)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_room_changes_no_bit_of_what_layers_give():
+    rows, segments = make("options", 1.3)
+    layer = Linear8bitLt(2048, 512, bias=True, has_fp16_weights=False, threshold=6.0)
+    weight = torch.randn(512, 2048, generator=torch.Generator().manual_seed(1)).half()
+    layer.weight = Int8Params(weight, requires_grad=False, has_fp16_weights=False)
+    layer = layer.cuda().eval()
+    separate_sequences(layer)
+    with torch.inference_mode():
+        with packed(segments):
+            expected = layer(rows[None])
+        for margin in (1.0, 4.0, 100.0):
+            rooms = Rooms(margin=margin)
+            for _ in range(2):
+                found = run_packed(lambda: layer(rows[None]), segments, rooms)
+                assert torch.equal(found, expected)
