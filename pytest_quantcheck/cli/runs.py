@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.examples import unpack
+from pytest_quantcheck.core.examples import read_line, unpack
+from pytest_quantcheck.core.gather import gather
+from pytest_quantcheck.core.journal import is_journal, read_journal
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.report.json import read_json
+from pytest_quantcheck.stats.holm import also_failing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +30,12 @@ class SavedRun:
 
 
 def read_run(path: Path) -> SavedRun:
-    """Return the run at `path`, with the per-example records beside it.
+    """Return the run at `path`, with its per-example records.
+
+    Parameters
+    ----------
+    path : Path
+        `run.json`, or the `run.jsonl` that a run leaves which was killed.
 
     Raises
     ------
@@ -38,6 +46,8 @@ def read_run(path: Path) -> SavedRun:
         text = _read(path).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: expected JSON in UTF-8, found other bytes: {error}") from error
+    if is_journal(text):
+        return _under_way(text, place=str(path))
     run = read_json(text, place=str(path))
     if run.examples is None:
         return SavedRun(run=run, examples={})
@@ -46,11 +56,27 @@ def read_run(path: Path) -> SavedRun:
     return SavedRun(run=run, examples=examples)
 
 
+def _under_way(text: str, *, place: str) -> SavedRun:
+    """Return what is known of a run that did not end."""
+    found = read_journal(text, place=place)
+    run = gather(found.reported, started=found.started)
+    n = len(found.reported)
+    said = f"the run did not end: {n} {'test was' if n == 1 else 'tests were'} decided before"
+    holm = also_failing(run.checks, run.environments)
+    return SavedRun(
+        run=replace(run, also_failing=holm, warnings=[*run.warnings, said]),
+        examples=dict(map(read_line, found.examples)),
+    )
+
+
 def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        journal = path.with_name(f"{path.name.removesuffix('.json')}.jsonl")
+        is_open = path.suffix == ".json" and journal.is_file()
+        hint = f"; the run did not end, or not yet: name {journal}" if is_open else ""
         raise UsageError(
             f"{path}: {error.strerror}; expected a file that pytest --quant-json=run.json writes, "
-            "the run's own or the one beside it"
+            f"the run's own or the one beside it{hint}"
         ) from error

@@ -120,6 +120,11 @@ def key_of(line: str) -> str:
     return hashlib.sha256(line.encode()).hexdigest()[:_KEY_DIGITS]
 
 
+def read_line(line: str) -> tuple[str, ExamplesRecord]:
+    """Return the key and the record of a line."""
+    return key_of(line), from_builtins(ExamplesRecord, json.loads(line))
+
+
 def pack(lines: Iterable[str]) -> bytes:
     """Return the file that holds `lines`: the same bytes for the same lines in any order."""
     header = json.dumps({"content": _CONTENT, "schema_version": EXAMPLES_VERSION})
@@ -162,4 +167,4 @@ def unpack(data: bytes, *, sha256: str, place: str) -> dict[str, ExamplesRecord]
             f"{place}: expected {_CONTENT} of version {EXAMPLES_VERSION}, found {header[:100]}; "
             "read it with the version of pytest-quantcheck that wrote it"
         )
-    return {key_of(line): from_builtins(ExamplesRecord, json.loads(line)) for line in lines}
+    return dict(map(read_line, lines))

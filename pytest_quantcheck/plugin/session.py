@@ -12,6 +12,7 @@ from pytest_quantcheck.core.plain import to_builtins
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import collect, models
 from pytest_quantcheck.plugin.collect import MARKER, PLAN, ItemPlan
+from pytest_quantcheck.plugin.journal import Journalist
 from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
 from pytest_quantcheck.plugin.outbox import Outbox
@@ -67,6 +68,7 @@ class QuantcheckSession:
         self.settings = settings
         self.waivers = Waivers(now.date(), is_off=config.getoption("runxfail", default=False))
         self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
+        self.journal = Journalist(settings.json_path, started=self.ledger.started)
         self.outbox = Outbox(is_asked=settings.json_path is not None)
         self._config = config
         self._budgets: dict[str, tuple[Budget, ...]] = {}
@@ -214,10 +216,10 @@ class QuantcheckSession:
 
     def receive(self, report: pytest.TestReport) -> None:
         """Keep what a report carries; where pytest reports, let it show failures our way."""
-        self.ledger.add(report)
+        reported = self.ledger.add(report)
         if not hasattr(self._config, "workerinput"):
             # They are large, and no other plugin's business.
-            self.ledger.examples.update(report.quantcheck.pop("examples", ()))
+            self.journal.add(reported, report.quantcheck.pop("examples", ()))
             dress(report)
 
     # Running

@@ -79,8 +79,13 @@ class Summary:
         run = self._session.ledger.run()
         remember(self._config, run.checks)
         if path := self._session.settings.json_path:
-            run = write_run(path, run, self._session.ledger.examples)
+            run = write_run(path, run, self._session.journal.examples)
+            self._session.journal.remove()
         self._config.hook.pytest_quantcheck_finish(run=run)
+
+    def pytest_unconfigure(self) -> None:
+        """Close what a run that was cut short keeps of itself."""
+        self._session.journal.close()
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Print the tables and the final line."""

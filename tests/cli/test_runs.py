@@ -23,6 +23,9 @@ def test_a_run_without_examples_has_none(saved):
 def test_a_missing_file_is_named(saved, tmp_path):
     with pytest.raises(UsageError, match=r"gone\.json: No such file .*pytest --quant-json=run"):
         read_run(tmp_path / "gone.json")
+    (tmp_path / "gone.jsonl").touch()
+    with pytest.raises(UsageError, match=r"run did not end, or not yet: name .*gone\.jsonl$"):
+        read_run(tmp_path / "gone.json")
     path = saved.answers().write()
     path.with_name("run.examples.jsonl.gz").unlink()
     with pytest.raises(UsageError, match=r"run\.examples\.jsonl\.gz: No such file"):

@@ -90,7 +90,7 @@ def test_nothing_is_kept_or_sent_unless_asked_for(suite):
         "    assert not getattr(report, 'quantcheck', {}).get('examples')\n"
         "def pytest_unconfigure(config):\n"
         "    session = config.pluginmanager.get_plugin('quantcheck-session')\n"
-        "    assert not session.ledger.examples\n"
+        "    assert not session.journal.examples\n"
     )
 
     result = suite.run("-q", "--tb=no")
