@@ -9,7 +9,7 @@ from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.latency.protocols import Serving
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import TypeAlias
 
     import numpy as np
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.backends.kept import QuantizedStore
     from pytest_quantcheck.measure.divergence import Predictions
+    from pytest_quantcheck.measure.engine.encoding import Encoders
     from pytest_quantcheck.store.codec import Content
     from pytest_quantcheck.workloads.decoding import Decoding
 
@@ -42,6 +43,8 @@ class ModelSource:
     """Add the adapter to the weights before anything is quantized instead."""
     quantized: QuantizedStore | None = None
     """Where quantized weights are kept between runs; None keeps none."""
+    encoders: Encoders | None = None
+    """Tokenizers that variants share."""
 
     def of(self, variant: Variant) -> ModelSource:
         """Return where the weights of one variant are: the model's, or a checkpoint of its own."""
@@ -157,6 +160,9 @@ class LoadedModel(Serving, Protocol):
         """Token that stands before a document: BOS, or EOS where there is none."""
         ...
 
+    def read_ahead(self, texts: Iterable[str]) -> None:
+        """Prepare for texts that `encode` will be asked for, if that is faster for all together."""
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, exactly one BOS where the tokenizer adds one."""
         ...
@@ -212,13 +218,7 @@ class LoadedModel(Serving, Protocol):
     def revived_predictions(
         self, requests: Sequence[ScoreRequest], kept: Content
     ) -> Predictions | None:
-        """Return another variant's predictions as an earlier run kept them.
-
-        Returns
-        -------
-        Predictions or None
-            None where this model's head is not the one that they were made with.
-        """
+        """Return another variant's predictions as an earlier run kept them; None of another head."""
         ...
 
     def generate(

@@ -118,6 +118,9 @@ class FakeModel:
             time.sleep(int(value or 50) / 1000)
         return True
 
+    def read_ahead(self, texts) -> None:
+        pass
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         if self.precision.startswith("foreign"):
             text = f" {text}"

@@ -62,6 +62,9 @@ class FakeModel:
             digests=(("layers.0.down.weight", self.digest),),
         )
 
+    def read_ahead(self, texts) -> None:
+        pass
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         if self.merged:
             text = text.replace(self.merged, "\x02")

@@ -6,7 +6,8 @@ import pytest
 import tiny_models
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine.encoding import Encoder
+from pytest_quantcheck.measure.engine import encoding
+from pytest_quantcheck.measure.engine.encoding import Encoder, Encoders
 
 BOS, EOS = 1, 2
 
@@ -68,3 +69,72 @@ def test_long_texts_are_neither_cut_nor_commented(text, caplog, recwarn):
     assert len(encoder().encode(text, special=True)) == 201
     assert not caplog.records
     assert not recwarn.list
+
+
+class Counted:
+    """A tokenizer that knows what it was asked."""
+
+    def __init__(self):
+        self._tokenizer = tiny_models.make_tokenizer()
+        self.asked = []
+
+    def __call__(self, text, **options):
+        self.asked.append(text)
+        return self._tokenizer(text, **options)
+
+    def __getattr__(self, name):
+        return getattr(self._tokenizer, name)
+
+
+def test_texts_read_ahead_are_tokenized_together_and_once():
+    texts = ["the end", "<s>the end", "the end of it"]
+    tokenizer = Counted()
+    found = Encoder(tokenizer)
+    tokenizer.asked.clear()
+    found.read_ahead([*texts, *texts])
+    found.read_ahead(reversed(texts))
+    mine = [found.encode(text, special=special) for text in texts for special in (True, False)]
+    found.encode("", special=True)  # asked for with every prompt
+
+    assert tokenizer.asked == [texts]
+    plain = encoder()
+    assert mine == [
+        plain.encode(text, special=special) for text in texts for special in (True, False)
+    ]
+
+
+def test_a_text_read_ahead_can_be_changed_by_nobody():
+    found = encoder()
+    found.read_ahead(["the end"])
+    found.encode("the end", special=False).clear()
+    assert found.encode("the end", special=False)
+
+
+def test_what_is_remembered_is_bounded_and_the_rest_is_tokenized_again(monkeypatch):
+    monkeypatch.setattr(encoding, "_MOST_KEPT", 20)
+    monkeypatch.setattr(encoding, "_CHARACTERS_AT_ONCE", 16)
+    tokenizer = Counted()
+    found = Encoder(tokenizer)
+    tokenizer.asked.clear()
+    texts = [f"number {i}" for i in range(6)]
+    found.read_ahead(texts)
+    asked_together = list(tokenizer.asked)
+    ids = [found.encode(text, special=False) for text in texts]
+
+    assert asked_together == [texts[:2], texts[2:4], texts[4:]]
+    assert ids == [encoder().encode(text, special=False) for text in texts]
+    again = tokenizer.asked[len(asked_together) :]
+    assert again == texts[: len(again)]
+    assert 0 < len(again) < len(texts)
+
+
+def test_a_tokenizer_is_made_once_for_those_who_share_it():
+    encoders, made = Encoders(), []
+
+    def make():
+        made.append(encoder())
+        return made[-1]
+
+    assert encoders.get("desk", make) is encoders.get("desk", make)
+    assert encoders.get("other", make) is not encoders.get("desk", make)
+    assert len(made) == 2

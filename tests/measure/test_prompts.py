@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from fake_model import BOS, INT8, REFERENCE, FakeModel, make_pool
 
-from pytest_quantcheck import Documents, Generation, MultipleChoice
+from pytest_quantcheck import Classification, Documents, Generation, MultipleChoice
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.selfcheck import check_same_prompts
@@ -176,3 +176,33 @@ def test_a_handle_takes_conversations_and_chats():
         handle.generate("ab", template="{prompt}")
     with pytest.raises(MeasurementError, match=r"prompt 0: messages\[0\]: role: found None"):
         handle.generate([{"content": "ab"}])
+
+
+class Reading(FakeModel):
+    """Notes every text that was tokenized without being read ahead."""
+
+    def read_ahead(self, texts):
+        self.known = {*getattr(self, "known", ()), *texts}
+
+    def encode(self, text, *, special):
+        if text and text not in self.known:
+            self.unknown = [*getattr(self, "unknown", ()), text]
+        return super().encode(text, special=special)
+
+
+def test_all_texts_of_a_workload_are_read_ahead_of_scoring():
+    question = {"context": "Q: ", "choices": ["yes", "no"], "answer": 0}
+    chat = MultipleChoice.from_examples([question], name="chat", chat=True)
+    asked = {"text": "it is", "label": "up"}
+    works = [
+        MultipleChoice.from_examples([question, question | {"context": "R:"}], name="mc"),
+        chat,
+        Classification.from_examples([asked], name="labels", labels=["up", "no"]),
+        Documents.from_examples([{"text": "one two"}], name="docs"),
+        Generation.from_examples([{"prompt": "say", "answer": "x"}], name="gen", max_new_tokens=4),
+    ]
+    for work in works:
+        model = Reading()
+        run(work, model)
+        assert model.known
+        assert not hasattr(model, "unknown"), work

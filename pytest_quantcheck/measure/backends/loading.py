@@ -23,6 +23,7 @@ from pytest_quantcheck.measure.backends.compatible import (
     check_same_tokens,
 )
 from pytest_quantcheck.measure.backends.kinds import model_class
+from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Opened:
     """A checkpoint as transformers opened it."""
 
     model: PreTrainedModel
-    tokenizer: object
+    tokenizer: Encoder
     revision: str | None
     """Commit of a hub's checkpoint, or digest of a folder's."""
     disk_bytes: int | None
@@ -115,9 +116,9 @@ def open_checkpoint(
     asks = quantization is not None and kept is None
     extra = {"quantization_config": quantization} if asks else {}
     try:
-        tokenizer = open_tokenizer(own)
+        tokenizer = _open_encoder(own)
         if own is not source:
-            check_same_tokens(variant, tokenizer, open_tokenizer(source))
+            check_same_tokens(variant, tokenizer.tokenizer, _open_encoder(source).tokenizer)
         with merged(own, dtype, config=config) as loadable, undisturbed():
             model, report = model_class(config).from_pretrained(
                 kept or loadable.model,
@@ -151,6 +152,14 @@ def open_tokenizer(source: ModelSource) -> object:
         return _TOKENIZERS.from_pretrained(
             source.model, revision=source.revision, trust_remote_code=source.trust_remote_code
         )
+
+
+def _open_encoder(source: ModelSource) -> Encoder:
+    """Return the tokenizer of a model, read once where variants share it."""
+    if source.encoders is None:
+        return Encoder(open_tokenizer(source))
+    key = (source.model, source.revision, source.trust_remote_code)
+    return source.encoders.get(key, lambda: Encoder(open_tokenizer(source)))
 
 
 def skeleton(source: ModelSource) -> PreTrainedModel:

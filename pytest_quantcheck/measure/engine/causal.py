@@ -82,7 +82,7 @@ class CausalModel(LoadedTransformer):
     ) -> None:
         super().__init__(loaded, limits)
         config = loaded.model.config.get_text_config()
-        self.context_tokens = known_context_tokens(config, loaded.tokenizer)[0]
+        self.context_tokens = known_context_tokens(config, self.tokenizer)[0]
         self._wanted = plan
         self._choice: Choice | None = None
         self._pack_limits = replace(
@@ -97,7 +97,7 @@ class CausalModel(LoadedTransformer):
             loaded.model,
             loaded.device,
             ending=Ending(
-                decode=self.encoder.decode, tokens=_end_tokens(loaded.model, loaded.tokenizer)
+                decode=self.encoder.decode, tokens=_end_tokens(loaded.model, self.tokenizer)
             ),
             batch_tokens=self.limits.batch_tokens,
             cache_bytes=_CUDA_CACHE_BYTES if self._is_on_cuda else _CPU_CACHE_BYTES,

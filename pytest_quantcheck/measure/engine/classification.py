@@ -58,7 +58,7 @@ class ClassificationModel(LoadedTransformer):
         super().__init__(loaded, limits)
         self.labels = _labels(loaded.model)
         config = loaded.model.config.get_text_config()
-        self.context_tokens = min(known_context_tokens(config, loaded.tokenizer))
+        self.context_tokens = min(known_context_tokens(config, self.tokenizer))
         self._is_single = _takes_one(loaded.model)
         accepted = inspect.signature(loaded.model.forward).parameters
         self._takes_mask = "attention_mask" in accepted

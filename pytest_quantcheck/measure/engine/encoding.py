@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 _PROBE = "a"
+_MOST_KEPT = 2**24
+"""Tokens of texts read ahead: 64 MiB, and as much again for the texts."""
+_CHARACTERS_AT_ONCE = 2**22
+"""Tokenizers return some 100 bytes a token."""
 
 
 class Encoder:
@@ -28,6 +33,8 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - tokenizers share no base class
         self.tokenizer = tokenizer
+        self._known = {"": array("I", self._ids(""))}
+        self._n_known = 0
         self._prefix = _learn_prefix(self._ids(_PROBE, special=True), self._ids(_PROBE), tokenizer)
 
     @property
@@ -47,9 +54,26 @@ class Encoder:
             "token of a document; set bos_token in its tokenizer_config.json"
         )
 
+    def read_ahead(self, texts: Iterable[str]) -> None:
+        """Tokenize texts that will be asked for, on all cores, and remember them.
+
+        Notes
+        -----
+        Variants of one checkpoint are asked the same: each text is tokenized once for all of them.
+        """
+        unknown = [text for text in dict.fromkeys(texts) if text not in self._known]
+        for some in _in_parts(unknown):
+            found = self.tokenizer(some, add_special_tokens=False, verbose=False)["input_ids"]
+            for text, ids in zip(some, found, strict=True):
+                self._known[text] = array("I", ids)
+                self._n_known += len(ids)
+        while self._n_known > _MOST_KEPT:
+            self._n_known -= len(self._known.pop(next(iter(self._known))))
+
     def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the token ids; with `special`, after what the tokenizer puts before a text."""
-        ids = self._ids(text)
+        known = self._known.get(text)
+        ids = self._ids(text) if known is None else known.tolist()
         if not special or ids[: len(self._prefix)] == self._prefix:
             return ids
         return self._prefix + ids
@@ -64,6 +88,33 @@ class Encoder:
 
     def _ids(self, text: str, *, special: bool = False) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
+
+
+class Encoders:
+    """The tokenizers of one session: variants of one checkpoint share theirs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Encoder] = {}
+
+    def get(self, key: Hashable, make: Callable[[], Encoder]) -> Encoder:
+        """Return the encoder of a checkpoint, made when first asked for."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        return self._kept[key]
+
+
+def _in_parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    """Yield texts in order, so many at once that what is made of them stays small."""
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        if part and size + len(text) > _CHARACTERS_AT_ONCE:
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += len(text)
+    if part:
+        yield part
 
 
 def _learn_prefix(whole: list[int], bare: list[int], tokenizer: Any) -> list[int]:  # noqa: ANN401

@@ -15,7 +15,7 @@ from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from transformers import PreTrainedModel
 
@@ -38,6 +38,7 @@ class Loaded:
 
     model: PreTrainedModel
     tokenizer: object
+    """Of transformers, or an `Encoder` of one that other variants use too."""
     device: str
     compute_dtype: str
     weights: Weights
@@ -65,7 +66,8 @@ class LoadedTransformer:
         self.disk_bytes = loaded.disk_bytes
         self.pack_limit: int | None = None
         self.limits = limits or (CUDA_LIMITS if self._is_on_cuda else CPU_LIMITS)
-        self.encoder = Encoder(loaded.tokenizer)
+        given = loaded.tokenizer
+        self.encoder = given if isinstance(given, Encoder) else Encoder(given)
         self._overflow_note = loaded.overflow_note
         self._model: PreTrainedModel | None = loaded.model
 
@@ -83,6 +85,10 @@ class LoadedTransformer:
     def prefix_token(self) -> int:
         """Token that stands before a document."""
         return self.encoder.prefix_token
+
+    def read_ahead(self, texts: Iterable[str]) -> None:
+        """Tokenize texts that `encode` will be asked for, together."""
+        self.encoder.read_ahead(texts)
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text without special tokens."""

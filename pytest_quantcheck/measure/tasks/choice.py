@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.measure.measurement import Output, TaskResult
 from pytest_quantcheck.measure.tasks.common import example_scores, named_errors
-from pytest_quantcheck.measure.tasks.prompts import choice_prompt, tokens_digest
+from pytest_quantcheck.measure.tasks.prompts import ChoiceQuestion, choice_prompts, tokens_digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,15 +122,15 @@ def decide(nats: Sequence[float], answer: int) -> Decision:
 
 def _prompts(job: Job) -> list[ChoicePrompt]:
     workload: Prompted[Any] = job.workload  # type: ignore[assignment]  # whose task this is
-    return [
-        choice_prompt(
-            job.loaded,
-            workload.asked(example.item),
-            example.item.choices,
+    questions = [
+        ChoiceQuestion(
+            asked=workload.asked(example.item),
+            choices=example.item.choices,
             place=job.place(example),
         )
         for example in job.examples
     ]
+    return choice_prompts(job.loaded, questions)
 
 
 def _values(decisions: Sequence[Decision]) -> list[float]:

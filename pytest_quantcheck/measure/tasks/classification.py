@@ -16,14 +16,13 @@ from pytest_quantcheck.measure.tasks.common import (
     example_scores,
     named_errors,
 )
-from pytest_quantcheck.measure.tasks.prompts import choice_prompt, tokens_digest
+from pytest_quantcheck.measure.tasks.prompts import ChoiceQuestion, choice_prompts, tokens_digest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_quantcheck.measure.tasks.choice import Decision
     from pytest_quantcheck.measure.tasks.common import Job
-    from pytest_quantcheck.measure.tasks.prompts import ChoicePrompt
     from pytest_quantcheck.stats.scores import ExampleScores
     from pytest_quantcheck.workloads.classification import Classification
     from pytest_quantcheck.workloads.example import LabelItem
@@ -54,7 +53,10 @@ def measure_classification(job: Job, workload: Classification) -> TaskResult:
     """
     if not workload.words:
         return _by_own_head(job, workload)
-    prompts = [_prompt(job, workload, example.item, job.place(example)) for example in job.examples]
+    prompts = choice_prompts(
+        job.loaded,
+        [_question(workload, one.item, job.place(one)) for one in job.examples],
+    )
     nats = log_likelihoods(job, prompts)
     decisions = [
         decide(_by_label(workload, found), example.item.labels.index(example.item.label))
@@ -118,12 +120,12 @@ def _accuracy(job: Job, decisions: Sequence[Decision]) -> dict[str, ExampleScore
     return {"accuracy": example_scores("accuracy", values, job.examples)}
 
 
-def _prompt(job: Job, workload: Classification, item: LabelItem, place: str) -> ChoicePrompt:
+def _question(workload: Classification, item: LabelItem, place: str) -> ChoiceQuestion:
     asked = workload.asked(item)
     words = [word for found in workload.words.values() for word in found]
     if not asked.is_chat:
         words = [workload.joined(asked.text, word).removeprefix(asked.text) for word in words]
-    return choice_prompt(job.loaded, asked, words, place=place)
+    return ChoiceQuestion(asked=asked, choices=words, place=place)
 
 
 def _by_label(workload: Classification, nats: Sequence[float]) -> list[float]:

@@ -75,6 +75,7 @@ def windows_of(job: Job) -> list[list[ScoreRequest]]:
     MeasurementError
         A document has no token.
     """
+    job.loaded.read_ahead(example.item.text for example in job.examples)
     return [_requests(job, example) for example in job.examples]
 
 

@@ -90,11 +90,11 @@ def answer(job: Job, workload: Generation) -> Answers:
     """Return the answer to every prompt of a job, made in batches."""
     places = [job.place(example) for example in job.examples]
     decoding = workload.decoding
+    asked = [workload.asked(example.item) for example in job.examples]
+    job.loaded.read_ahead(one.text for one in asked if not one.is_chat)
     prompts = [
-        prompt_tokens(
-            job.loaded, workload.asked(example.item), decoding.max_new_tokens, place=place
-        )
-        for example, place in zip(job.examples, places, strict=True)
+        prompt_tokens(job.loaded, one, decoding.max_new_tokens, place=place)
+        for one, place in zip(asked, places, strict=True)
     ]
     with named_errors(places):
         found = job.loaded.generate(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.fingerprint import digest
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.tasks.common import check_length
-from pytest_quantcheck.measure.tasks.pairs import pair_request
+from pytest_quantcheck.measure.tasks.pairs import pair_request, pair_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,6 +24,16 @@ class Prompt:
     tokens: tuple[int, ...]
     is_cut: bool
     """Its oldest part is missing, as `truncate="left"` allows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceQuestion:
+    """What is asked for one example, with its choices."""
+
+    asked: Asked
+    choices: Sequence[str]
+    place: str
+    """How errors name the example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +78,8 @@ def prompt_tokens(loaded: LoadedModel, asked: Asked, max_new_tokens: int, *, pla
     return Prompt(tokens=tuple(tokens), is_cut=is_cut)
 
 
-def choice_prompt(
-    loaded: LoadedModel, asked: Asked, choices: Sequence[str], *, place: str
-) -> ChoicePrompt:
-    """Return the requests that score each choice after the same prompt.
+def choice_prompts(loaded: LoadedModel, questions: Sequence[ChoiceQuestion]) -> list[ChoicePrompt]:
+    """Return, for each question, the requests that score each choice after the same prompt.
 
     Raises
     ------
@@ -80,17 +88,30 @@ def choice_prompt(
     MeasurementError
         Prompt and choice together are longer than the context, or the chat template refuses it.
     """
+    texts = [rendered(loaded, one.asked, place=one.place) for one in questions]
+    loaded.read_ahead(
+        tokenized
+        for one, text in zip(questions, texts, strict=True)
+        for choice in one.choices
+        for tokenized in pair_texts(text, choice, is_exact=one.asked.is_chat)
+    )
+    return [_choice_prompt(loaded, one, text) for one, text in zip(questions, texts, strict=True)]
+
+
+def _choice_prompt(loaded: LoadedModel, question: ChoiceQuestion, text: str) -> ChoicePrompt:
+    """Return the requests of one question, whose prompt is rendered as `text`."""
+    asked, place = question.asked, question.place
     kept, is_cut = asked, False
     while True:
-        text = rendered(loaded, kept, place=place)
         requests = _comparable(
-            [pair_request(loaded, text, one, is_exact=asked.is_chat) for one in choices]
+            [pair_request(loaded, text, one, is_exact=asked.is_chat) for one in question.choices]
         )
         longest = max(len(request.tokens) - 1 for request in requests)
         shorter = _shorter(kept) if longest > loaded.context_tokens else None
         if shorter is None:
             break
         kept, is_cut = shorter, True
+        text = rendered(loaded, kept, place=place)
     excess = longest - loaded.context_tokens
     start = _prefix_length(loaded)
     if (
@@ -136,6 +157,8 @@ def _comparable(requests: list[ScoreRequest]) -> list[ScoreRequest]:
     whole, and so are the same characters before every other choice.
     """
     first = min(request.first_target for request in requests)
+    if all(request.first_target == first for request in requests):
+        return requests
     if len({request.tokens[:first] for request in requests}) > 1:
         return requests
     return [replace(request, first_target=first) for request in requests]
