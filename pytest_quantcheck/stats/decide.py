@@ -43,6 +43,8 @@ class Evidence:
     """Whether the limit is no degradation at all."""
     largest_share: float = 0.0
     """Part of all absolute differences that one example or cluster carries."""
+    fewest: int = MIN_EXAMPLES
+    """Examples that PASS needs; of runs the procedure has a rule of its own."""
     untested: Reason | None = None
     """Why no test applies; None where the p-values decide."""
     blocks_pass: Reason | None = None
@@ -136,7 +138,7 @@ def _apply_rule(evidence: Evidence, reason: Reason) -> tuple[Outcome, Reason]:
 
 def _apply_sameness(evidence: Evidence, reason: Reason) -> tuple[Outcome, Reason]:
     """Decide where all examples agree on one difference, and its scale has no bounds."""
-    blocked = _find_shortage(evidence.estimate)
+    blocked = _find_shortage(evidence)
     if blocked is not None:
         return Outcome.INCONCLUSIVE, blocked
     if reason is Reason.IDENTICAL_SCORES and evidence.allowed <= 0:
@@ -156,7 +158,7 @@ def _compare(evidence: Evidence, levels: Levels) -> tuple[Outcome, Reason]:
     shows_over = estimate.p_fail <= levels.alpha_fail
     if shows_within and shows_over:
         raise ValueError(f"both tests reject, which valid p-values cannot: {estimate} at {levels}")
-    shortage = _find_shortage(estimate)
+    shortage = _find_shortage(evidence)
     if shows_within and shortage is None:
         shortage = evidence.blocks_pass
     if shows_within and shortage is None:
@@ -172,9 +174,10 @@ def _compare(evidence: Evidence, levels: Levels) -> tuple[Outcome, Reason]:
     return Outcome.INCONCLUSIVE, Reason.NOT_ENOUGH_EVIDENCE
 
 
-def _find_shortage(estimate: Estimate) -> Reason | None:
+def _find_shortage(evidence: Evidence) -> Reason | None:
     """Return what there is too little of for PASS."""
-    if estimate.n < MIN_EXAMPLES:
+    estimate = evidence.estimate
+    if estimate.n < evidence.fewest:
         return Reason.TOO_FEW_EXAMPLES
     if estimate.n_clusters is not None and estimate.n_clusters < MIN_CLUSTERS:
         return Reason.TOO_FEW_CLUSTERS

@@ -139,21 +139,25 @@ def judge_weight_ratio(
         raise MeasurementError(
             f"the reference has {reference_bytes} bytes of weights; expected some"
         )
-    ratio = variant_bytes / reference_bytes
+    return compare_exactly(limit, variant_bytes / reference_bytes, levels=levels)
+
+
+def compare_exactly(limit: Limit, value: float, *, levels: Levels) -> Verdict:
+    """Return the verdict on a value without sampling error, larger meaning worse."""
     estimate = Estimate(
-        value=ratio,
-        low=ratio,
-        high=ratio,
+        value=value,
+        low=value,
+        high=value,
         confidence_level=1 - 2 * levels.alpha_pass,
-        p_pass=float(ratio > limit.value),
-        p_fail=float(ratio <= limit.value),
+        p_pass=float(value > limit.value),
+        p_fail=float(value <= limit.value),
         n=0,
         n_clusters=None,
         method="exact comparison",
     )
     evidence = Evidence(
         estimate=estimate,
-        degradation=ratio,
+        degradation=value,
         allowed=float(limit.value),
         losses=0,
         untested=Reason.EXACT,

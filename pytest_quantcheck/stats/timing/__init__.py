@@ -1,0 +1,1 @@
+"""Verdicts on latencies, at looks while runs are timed."""

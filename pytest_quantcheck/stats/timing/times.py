@@ -1,0 +1,57 @@
+"""Times of one kind out of timed runs, as arrays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.stats.latency import TimedRuns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from pytest_quantcheck.core.latency import LatencySamples, RunTimes
+
+_SECONDS = {"ttft": "ttft_seconds", "tpot": "tpot_seconds", "e2e": "e2e_seconds"}
+_WHOLE = {"throughput": "e2e"}
+"""Of a fixed number of tokens, throughput is the inverse of the time for the whole request."""
+
+
+def timed_runs(samples: LatencySamples, metric: str, *, n: int) -> TimedRuns:
+    """Return the times of the first n blocks.
+
+    Parameters
+    ----------
+    samples : LatencySamples
+        With n blocks or more.
+    metric : str
+        `ttft`, `tpot`, `e2e`, or `throughput` for the times behind it.
+    n : int
+        Blocks.
+
+    Raises
+    ------
+    UsageError
+        One token was generated: there is no time for each token after the first.
+    """
+    blocks = np.array(samples.blocks, dtype=np.int64)
+    used = blocks < n
+    return TimedRuns(
+        seconds=_seconds(samples.runs, _WHOLE.get(metric, metric))[used],
+        is_variant=np.array(samples.is_variant, dtype=np.bool_)[used],
+        blocks=blocks[used],
+    )
+
+
+def _seconds(runs: Iterable[RunTimes], metric: str) -> NDArray[np.float64]:
+    found = [getattr(run, _SECONDS[metric]) for run in runs]
+    if None in found:
+        raise UsageError(
+            f"{metric} was asked for, but each request got one token only: time per output token "
+            "counts those after the first; set new_tokens to 2 or more"
+        )
+    return np.array(found, dtype=np.float64)
