@@ -60,12 +60,9 @@ def graphed(work: Callable[[], None], device: torch.device | str) -> Callable[[]
         Something in it waits for the host.
     """
     with torch.cuda.device(device):
-        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                work()
-        torch.cuda.current_stream(device).wait_stream(side)
+        # On the stream of everything else: a new one would leave workspaces of its own behind.
+        for _ in range(_WARM_UPS):
+            work()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             work()

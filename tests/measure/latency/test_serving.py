@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-import transformers
-from served import relaunched, shape, with_graphs
+from served import generated, relaunched, shape, with_graphs
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.engine.llm_int8 import as_published
@@ -15,20 +14,6 @@ from pytest_quantcheck.measure.latency.serving import open_server
 from pytest_quantcheck.measure.latency.timers import Stopwatch
 
 KINDS = [("llama", "fp16"), ("gpt2", "nf4"), ("gemma2", "fp16"), ("qwen3_moe", "fp16")]
-
-
-def generated(model, asked):
-    """What plain generate writes when nothing ends a sequence."""
-    config = transformers.GenerationConfig(
-        max_new_tokens=asked.new_tokens, min_new_tokens=asked.new_tokens, do_sample=False
-    )
-    own, model.generation_config = model.generation_config, config
-    try:
-        inputs = torch.tensor(asked.prompts, device=model.device)
-        whole = model.generate(inputs, attention_mask=torch.ones_like(inputs))
-    finally:
-        model.generation_config = own
-    return tuple(tuple(row) for row in whole[:, inputs.shape[1] :].tolist())
 
 
 @pytest.mark.parametrize(("kind", "variant"), [*KINDS, ("llama_outliers", "int8")])
