@@ -218,7 +218,7 @@ class LoadedModel(Serving, Protocol):
     def revived_predictions(
         self, requests: Sequence[ScoreRequest], kept: Content
     ) -> Predictions | None:
-        """Return another variant's predictions as an earlier run kept them; None of another head."""
+        """Return another variant's predictions as kept; None where it has another head."""
         ...
 
     def generate(
