@@ -205,7 +205,13 @@ class Quant:
         reproduce = self._session.reproduce(self._plan.location.nodeid)
         layout = self._session.layout()
         return "\n\n".join(
-            render_failure(check, record.environment, reproduce=reproduce, layout=layout)
+            render_failure(
+                check,
+                record.environment,
+                reproduce=reproduce,
+                layout=layout,
+                timings=record.latencies,
+            )
             for check in red
         )
 

@@ -9,12 +9,14 @@ from pytest_quantcheck.core.quantity import format_count, format_pvalue
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
 from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
 from pytest_quantcheck.report.tokens import describe_delta_p, render_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, SliceRecord
+    from pytest_quantcheck.core.serving import LatencyRecord
 
 _NOTABLE_P = 0.01
 _NOTABLE_TIMES = 1.5
@@ -26,6 +28,7 @@ def render_failure(
     *,
     reproduce: str,
     layout: Layout | None = None,
+    timings: Sequence[LatencyRecord] = (),
 ) -> str:
     """Return the text of one check that turned its test red.
 
@@ -39,13 +42,17 @@ def render_failure(
         The command that decides it again.
     layout : Layout, optional
         Width, and whether texts are shown whole; 80 columns and cut texts by default.
+    timings : sequence of LatencyRecord, optional
+        What the test timed.
     """
     layout = layout or Layout()
+    timing = find_timing(check, timings)
     reference = f"{check.reference_label} {wording.level(check, check.reference_level)}"
     variant = wording.level(check, check.variant_level)
     facts = [
         wording.reason_text(check) + (f"; {check.note}" if check.note else ""),
-        f"reference {reference}, variant {variant}, on {environment.device_name}",
+        f"reference {reference}, variant {variant}{_kind(check)}, on {environment.device_name}",
+        *(describe_timing(check, timing) if timing else ()),
         *wording.reasons_of_the_team(check),
         *_noise(check),
         *(_evidence(check) if check.n else ()),
@@ -55,8 +62,11 @@ def render_failure(
     lines = [headline(check), *_wrapped(facts, layout)]
     lines += render_gallery(check, layout)
     lines += render_tokens(check.divergence, layout)
-    if more := wording.more_examples(check):
-        lines += _wrapped([f"would settle it: {more} (80 % chance at this estimate)"], layout)
+    more = wording.more_examples(check)
+    settling_it = [f"{more} (80 % chance at this estimate)"] if more else []
+    settling_it += settling(check, timing) if timing else []
+    if settling_it:
+        lines += _wrapped([f"would settle it: {'; '.join(settling_it)}"], layout)
     lines.append(f"  reproduce: {reproduce}")
     return "\n".join(lines)
 
@@ -68,6 +78,14 @@ def headline(check: CheckRecord) -> str:
     limit = wording.limit_with_side(check)
     text = f"{check.outcome.upper()}: {check.variant_label}{where}: {statistic}, budget {limit}"
     return ascii_safe(text)
+
+
+def _kind(check: CheckRecord) -> str:
+    """Return which figure of many runs the levels are."""
+    if not wording.is_of_serving(check) or wording.is_of_memory(check):
+        return ""
+    is_percentile = check.statistic == "latency_quantile"
+    return f" ({wording.metric_name(check).split()[-1]})" if is_percentile else " (medians)"
 
 
 def _noise(check: CheckRecord) -> list[str]:
@@ -87,6 +105,8 @@ def _evidence(check: CheckRecord) -> list[str]:
             f", {count['losses']} lost and {count['gains']} gained "
             f"({count['both']} right and {count['neither']} wrong in both)"
         )
+    if "over" in check.counts:
+        size += f", {format_count(check.counts['over'])} over the limit"
     if stop := wording.early_stop(check):
         size += f"; {stop}"
     if check.mcnemar_p is not None:

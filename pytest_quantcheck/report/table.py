@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
 _RIGHT = {"reference", "n"}
-_LEVELS = {"variant_level", "reference_level", "recovery"}
+_LEVELS = {
+    "variant_level",
+    "reference_level",
+    "recovery",
+    "latency_quantile",
+    "throughput_ratio",
+    "peak_memory",
+}
 """Statistics that are no degradation."""
 
 
@@ -82,7 +89,7 @@ def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:
 
 
 def _metric(check: CheckRecord) -> str:
-    name = check.metric
+    name = wording.metric_name(check)
     return {
         "flips": f"{name} flips",
         "harmful_flips": f"{name} harmful flips",

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.verdict import Outcome
+from pytest_quantcheck.report.asides import also_failing, noise, reused
 from pytest_quantcheck.report.cheapest import cheapest_line
 from pytest_quantcheck.report.cliff import cliff_line
 from pytest_quantcheck.report.screen import ascii_safe
 from pytest_quantcheck.report.table import Line, check_table
 from pytest_quantcheck.report.variant_table import variant_table
-from pytest_quantcheck.report.wording import also_failing, budgets_in_words, noise, reused
+from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

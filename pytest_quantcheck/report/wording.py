@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.metric import METRICS, compares_models
@@ -11,19 +12,16 @@ from pytest_quantcheck.core.quantity import (
     format_count,
     format_interval,
     format_limit,
-    format_pvalue,
     format_quantity,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord, MeasurementRecord
-    from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord
+    from pytest_quantcheck.core.record import CheckRecord, EnvironmentRecord
+    from pytest_quantcheck.core.supplements import HolmRecord
 
 _STATISTIC_NAMES = {
     "latency_ratio": "{metric} ratio",
-    "latency_quantile": "{metric} percentile",
+    "latency_quantile": "{metric}",
     "throughput_ratio": "{metric} ratio",
     "peak_memory_ratio": "peak memory ratio",
     "peak_memory": "peak memory",
@@ -60,19 +58,32 @@ _REASONS = {
     "exact": "compared exactly, no sampling error is involved",
 }
 
+_ACRONYMS = {"ttft", "tpot", "e2e"}
 _PLAIN_REASONS = {"shown_within", "shown_over", "exact"}
 """What PASS and FAIL mean by themselves."""
 
 
+_PERCENTILE = re.compile(r"_(p\d+)_ms$")
+
+
 def statistic_name(check: CheckRecord) -> str:
-    """Return what was compared with the limit: `accuracy drop`."""
-    return _STATISTIC_NAMES[check.statistic].format(metric=check.metric)
+    """Return what was compared with the limit: `accuracy drop`, `TPOT p95`."""
+    return _STATISTIC_NAMES[check.statistic].format(metric=metric_name(check))
+
+
+def metric_name(check: CheckRecord) -> str:
+    """Return a metric as tables have it; of a time also the percentile: `TPOT p95`."""
+    name = check.metric.upper() if check.metric in _ACRONYMS else check.metric
+    found = _PERCENTILE.search(check.keyword)
+    return f"{name} {found[1]}" if found else name
 
 
 def reason_text(check: CheckRecord) -> str:
     """Return why the outcome is what it is, in one clause."""
     if check.reason == "on_these_examples" and check.stopped_early:
         return "a claim about these examples only"
+    if check.reason == "not_enough_evidence" and is_of_serving(check):
+        return "the runs show neither side of the limit"
     return _REASONS[check.reason]
 
 
@@ -116,49 +127,6 @@ def collapse(check: CheckRecord) -> str:
         f"{interval_in_words(check)}, n = {format_count(check.n)}: over the budget of "
         f"{limit_with_side(check)}, though the whole {whole}"
     )
-
-
-def also_failing(holm: HolmRecord) -> str:
-    """Return that the whole run shows what one budget alone does not."""
-    return (
-        f"also failing (Holm): {holm.nodeid}: {holm.keyword} of {holm.variant_label} on "
-        f"{place(holm)}, p {format_pvalue(holm.p_fail)}, "
-        f"{format_pvalue(holm.p_adjusted)} over the family"
-    )
-
-
-def noise(found: NoiseRecord) -> str:
-    """Return how far the reference differs from itself on one workload."""
-    subject = f"noise floor of {found.workload} {found.metric}"
-    if found.is_identical:
-        return (
-            f"{subject}: 0, {found.reference_label} gives the same in packs of at most "
-            f"{found.pack_limit}"
-        )
-    is_of_tokens = found.level_unit == Unit.PERPLEXITY.value
-    most = (
-        f"{found.most:.2g} nats per token"
-        if is_of_tokens
-        else format_quantity(found.most, Unit(found.level_unit))
-    )
-    margins = "" if found.margin_nats is None else f", by {found.margin_nats:.2g} nats on average"
-    return (
-        f"{subject}: at most {most}; {format_count(found.n_different)} of "
-        f"{format_count(found.n)} differ where {found.reference_label} is measured again in packs "
-        f"of at most {found.pack_limit}{margins}"
-    )
-
-
-def reused(measurements: Iterable[MeasurementRecord]) -> str:
-    """Return how much of the reference earlier runs measured; empty where nothing."""
-    kept = [one for one in measurements if one.is_reference and one.n_from_store]
-    if not kept:
-        return ""
-    n_whole = sum(one.n_from_store == one.n for one in kept)
-    workloads = f"{len(kept)} workload{'' if len(kept) == 1 else 's'}"
-    parts = f" ({len(kept) - n_whole} in part)" if n_whole < len(kept) else ""
-    since = min(one.measured_at for one in kept)[: len("2026-11-20")]
-    return f"reference scores of {workloads} from the store{parts}, since {since}"
 
 
 def noise_floor(check: CheckRecord) -> str:
@@ -219,7 +187,8 @@ def _advice(check: CheckRecord) -> str:
             f"the reference has {level(check, check.reference_level)} to lose; use examples that "
             "it gets right"
         )
-    return "use more examples, fewer budgets or a looser limit"
+    more = "repeats" if is_of_serving(check) else "examples"
+    return f"use more {more}, fewer budgets or a looser limit"
 
 
 def _remark(check: CheckRecord) -> str:
@@ -242,6 +211,8 @@ def more_examples(check: CheckRecord) -> str:
 
 def noun(check: CheckRecord) -> str:
     """Return what the check counts."""
+    if is_of_serving(check):
+        return "runs" if check.statistic == "latency_quantile" else "pairs"
     is_named = check.metric == "perplexity" or compares_predictions(check)
     return "documents" if is_named else "examples"
 
@@ -249,6 +220,16 @@ def noun(check: CheckRecord) -> str:
 def is_of_documents(check: CheckRecord) -> bool:
     """Return whether examples are documents, whose tokens are predicted."""
     return check.level_unit == Unit.PERPLEXITY.value or compares_predictions(check)
+
+
+def is_of_serving(check: CheckRecord) -> bool:
+    """Return whether times, throughput or memory of requests were compared."""
+    return check.metric in METRICS and METRICS[check.metric].is_of_serving
+
+
+def is_of_memory(check: CheckRecord) -> bool:
+    """Return whether that was memory."""
+    return is_of_serving(check) and check.level_unit == Unit.BYTES.value
 
 
 def compares_predictions(check: CheckRecord) -> bool:
