@@ -222,12 +222,13 @@ def test_logits_that_are_not_finite_name_the_request(llama, monkeypatch, value):
 @pytest.mark.parametrize(
     ("config", "tokens"),
     [
-        (transformers.LlamaConfig(intermediate_size=4096), 16_384),
+        (transformers.LlamaConfig(intermediate_size=1_024), 65_536),
+        (transformers.LlamaConfig(intermediate_size=4_096), 24_414),
         (transformers.LlamaConfig(intermediate_size=14_336), 6_975),
         (transformers.OPTConfig(ffn_dim=8_192), 12_207),
         (transformers.GPT2Config(n_embd=4_096), 6_103),
     ],
-    ids=["narrow", "wide", "OPT", "GPT-2"],
+    ids=["narrow", "usual", "wide", "OPT", "GPT-2"],
 )
 def test_packs_have_fewer_tokens_where_layers_are_wide(config, tokens):
     assert causal._pack_tokens(SimpleNamespace(config=config), CUDA_LIMITS) == tokens

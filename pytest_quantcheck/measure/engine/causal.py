@@ -272,7 +272,7 @@ def _pack_tokens(model: PreTrainedModel, limits: Limits) -> int:
     known = [getattr(config, name, None) for name in ("intermediate_size", "ffn_dim", "n_inner")]
     widths = [one for one in known if isinstance(one, int)]
     widest = max(widths, default=4 * int(getattr(config, "hidden_size", _USUAL_WIDTH)))
-    return min(limits.batch_tokens, _WIDEST_ELEMENTS // widest)
+    return min(limits.pack_tokens or limits.batch_tokens, _WIDEST_ELEMENTS // widest)
 
 
 def _end_tokens(model: PreTrainedModel, tokenizer: object) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
 CPU_LIMITS = Limits(batch_tokens=2048, logits=2**26)
 """256 MiB of float32 logits."""
-CUDA_LIMITS = Limits(batch_tokens=16_384, logits=2**29)
-"""1 GiB of 16-bit logits."""
+CUDA_LIMITS = Limits(batch_tokens=16_384, pack_tokens=65_536, logits=2**29)
+"""1 GiB of 16-bit logits. Small models take longer to be launched than to be computed: they get
+large packs."""
 _PartT = TypeVar("_PartT")
 _NO_LIMIT = 10**9
 """Tokenizers without a limit give a number larger than this."""
@@ -96,8 +98,10 @@ class LoadedTransformer:
 
     def close(self) -> None:
         """Free the memory for real."""
+        parts = [weakref.ref(part) for part in self._model.modules()] if self._model else []
         self._model = None
-        gc.collect()
+        if any(part() is not None for part in parts):  # in cycles; a search takes 0.3 s
+            gc.collect()
         if self._is_on_cuda:
             torch.cuda.empty_cache()
 

@@ -32,6 +32,8 @@ class Limits:
     """Elements of the logits that are alive at once."""
     sequences: int | None = None
     """Most sequences together."""
+    pack_tokens: int | None = None
+    """Of a pack, where that may hold more than a batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
