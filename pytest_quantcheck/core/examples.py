@@ -81,6 +81,11 @@ class ExamplesRecord:
     outputs: list[str]
     """(n,) the choice or label, the generated text, the beginning of a document; at most 2,000
     characters each."""
+    prompts: list[str | None] | None
+    """(n,) what was asked where a score differs from the reference's, at most 2,000 characters
+    each; None elsewhere, of documents, and in the reference's line."""
+    expected: list[str | None] | None
+    """(n,) the right answers of the same examples."""
     margins: list[float | None] | None
     """(n,) nats by which the right choice leads; None where there is none."""
     n_tokens: list[int | None] | None

@@ -13,6 +13,7 @@ from pytest_quantcheck.core.budget import Budget, Gate, Target
 from pytest_quantcheck.core.grammar import parse_limit, suggestion
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
+from pytest_quantcheck.core.redaction import Redact
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -145,6 +146,11 @@ def parse_target(value: object, shown: str) -> Target | None:
 def parse_sequential(value: object, shown: str) -> Sequential | None:
     """Return when measuring may stop early; None stays None."""
     return None if value is None else Sequential(_one_of(Sequential, "sequential", value, shown))
+
+
+def parse_redact(value: object, shown: str) -> Redact | None:
+    """Return what reports leave out; None stays None."""
+    return None if value is None else Redact(_one_of(Redact, "redact", value, shown))
 
 
 def is_measured(limit: Limit, workload: WorkloadLike) -> bool:

@@ -220,6 +220,8 @@ class EnvironmentRecord:
     """Statistical budgets of all models that share alpha, deselected ones too."""
     budgets_collected: dict[str, int]
     """Budgets of each variant of this model, of whatever kind, deselected ones too."""
+    redact: str
+    """What is left out of all records: `off`, `text` or `ids`."""
     versions: dict[str, str]
 
 

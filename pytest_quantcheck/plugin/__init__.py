@@ -38,6 +38,7 @@ OPTIONS = {
     "limit": "most examples of a workload, a seeded subset [all]",
     "sequential": "stop where every budget is decided: auto (from 2,000 examples), on, off [auto]",
     "family-size": "budgets that share alpha [auto: collected, rounded up]",
+    "redact": "what reports leave out: off, text (prompts, outputs), ids (all of examples) [off]",
     "seed": "seed of subsets, and of the order of examples where measuring may stop early [0]",
     "store": "folder in which the reference's scores are kept between runs [pytest's cache]",
     "vram-fraction": "share of free memory that models may take [0.85]",

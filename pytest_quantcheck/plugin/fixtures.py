@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.core.parse import check_measured, is_measured
 from pytest_quantcheck.core.record import ItemRecord
+from pytest_quantcheck.core.redaction import Redact, redacted_item
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.bench import Bench
@@ -178,9 +179,10 @@ class Quant:
             for budget, check in zip(self._plan.budgets, checks, strict=True)
         ]
         pairs = self._bench.pairs
+        redact = self._session.settings.redact
         outcomes = {check.outcome for check in checks}
         worst = next(o.value for o in _WORST_FIRST if o.value in outcomes)
-        return ItemRecord(
+        record = ItemRecord(
             outcome=worst,
             checks=checks,
             measurements=[
@@ -193,11 +195,12 @@ class Quant:
             latencies=[],
             warnings=[
                 *family_warnings(self._laboratory.levels),
-                *warnings_of(pairs, decisions),
+                *warnings_of(pairs, decisions, names_examples=redact is not Redact.IDS),
                 *unneeded(checks),
                 *self._laboratory.notices,
             ],
         )
+        return redacted_item(record, redact)
 
     def failure_text(self, record: ItemRecord) -> str:
         """Return why the test is red; empty if it is not."""

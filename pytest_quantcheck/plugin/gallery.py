@@ -136,7 +136,7 @@ def _record(
     change: _Change,
 ) -> ExampleRecord:
     example = sides[1].examples[change.position]
-    prompt, expected = _asked(example.item)
+    prompt, expected = asked_in(example.item)
     outputs = sides[0].outputs[change.position], sides[1].outputs[change.position]
     texts = _capped_pair(outputs[0].text, outputs[1].text)
     return ExampleRecord(
@@ -180,7 +180,8 @@ def _left_out(count: int) -> str:
     return f"[{format_count(count)} characters left out]" if count > 0 else ""
 
 
-def _asked(item: ChoiceItem | GenerationItem | LabelItem | DocumentItem) -> tuple[str, str]:
+def asked_in(item: ChoiceItem | GenerationItem | LabelItem | DocumentItem) -> tuple[str, str]:
+    """Return what was asked, and what would be right."""
     match item:
         case ChoiceItem():
             return item.context, item.choices[item.answer]

@@ -200,6 +200,7 @@ class Laboratory:
             family_size=session.family_size,
             checks_collected=session.n_collected,
             budgets_collected=self._tally.of(self.model),
+            redact=session.settings.redact.value,
             versions=installed(_VERSIONS),
         )
 

@@ -16,16 +16,20 @@ from pytest_quantcheck.core.examples import (
 )
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.record import FileRecord
+from pytest_quantcheck.core.redaction import redacted_examples
 from pytest_quantcheck.report.json import render_json
+from pytest_quantcheck.workloads.example import DocumentItem
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
+    from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.record import RunRecord
+    from pytest_quantcheck.core.redaction import Redact
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.plugin.evaluate import Pair, Side
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -38,10 +42,13 @@ class Outbox:
     ----------
     is_asked : bool
         Whether they are written at all.
+    redact : Redact
+        What they leave out.
     """
 
-    def __init__(self, *, is_asked: bool) -> None:
+    def __init__(self, *, is_asked: bool, redact: Redact) -> None:
         self._is_asked = is_asked
+        self._redact = redact
         self._keys: dict[tuple[str, Measurement], str] = {}
         self._made: set[str] = set()
         self._waiting: list[str] = []
@@ -64,7 +71,8 @@ class Outbox:
         # Measurements are equal by identity, and made once for each pair.
         known = (reference[0] if reference else "", measured)
         if known not in self._keys:
-            line = to_line(_record(side, measured, reference))
+            record = _record(side, measured, reference)
+            line = to_line(redacted_examples(record, self._redact))
             key = self._keys[known] = key_of(line)
             if key not in self._made:
                 self._made.add(key)
@@ -103,10 +111,38 @@ def _record(
             if reference is not None or not METRICS[name].is_of_pair  # a reference's are ideal
         ],
         outputs=[capped(output.text, LONGEST_OUTPUT) for output in measured.outputs],
+        **_asked(beside, measured),
         margins=margins if any(margin is not None for margin in margins) else None,
         n_tokens=n_tokens if any(count is not None for count in n_tokens) else None,
         first_divergence=divergences(beside, measured) if beside else None,
     )
+
+
+def _asked(reference: Measurement | None, measured: Measurement) -> dict[str, Any]:
+    """Return prompts and right answers of the examples that changed, where there are any."""
+    from pytest_quantcheck.plugin.gallery import asked_in, capped
+
+    found = _changed(reference, measured) if reference else set()
+    if not found or isinstance(measured.examples[0].item, DocumentItem):
+        return {"prompts": None, "expected": None}
+    pairs = [asked_in(one.item) if one.id in found else None for one in measured.examples]
+    return {
+        name: [capped(pair[side], LONGEST_OUTPUT) if pair else None for pair in pairs]
+        for side, name in enumerate(("prompts", "expected"))
+    }
+
+
+def _changed(reference: Measurement, measured: Measurement) -> set[str]:
+    """Return the ids of the examples on which any metric differs."""
+    return {
+        name
+        for metric, scores in measured.scores.items()
+        if metric in reference.scores and not METRICS[metric].is_of_pair
+        for name, is_other in zip(
+            scores.ids, scores.values != reference.scores[metric].values, strict=True
+        )
+        if is_other
+    }
 
 
 def _scores(scores: ExampleScores, ids: tuple[str, ...]) -> ScoresRecord:

@@ -13,7 +13,8 @@ import pytest
 from pytest_quantcheck.core.batches import Sequential
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.grammar import suggestion
-from pytest_quantcheck.core.parse import parse_gate, parse_sequential, parse_target
+from pytest_quantcheck.core.parse import parse_gate, parse_redact, parse_sequential, parse_target
+from pytest_quantcheck.core.redaction import Redact
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
 from pytest_quantcheck.plugin.declared import read_declared
@@ -49,6 +50,8 @@ class Settings:
     sequential: Sequential
     family_size: int | None
     """None: counted."""
+    redact: Redact
+    """What is left out of every report."""
     seed: int
     memory_fraction: float
     noise_floor: bool
@@ -102,6 +105,7 @@ def read_settings(config: pytest.Config) -> Settings:
         sequential=parse_sequential(raw.string("sequential"), "quant_sequential")
         or Sequential.AUTO,
         family_size=raw.optional("family_size"),
+        redact=parse_redact(raw.string("redact"), "quant_redact") or Redact.OFF,
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
         noise_floor=raw.flag("noise_floor"),

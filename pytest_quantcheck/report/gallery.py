@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import format_count
+from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.excerpt import Excerpt, whole, windows
 from pytest_quantcheck.report.screen import (
@@ -83,7 +84,8 @@ def _title(check: CheckRecord) -> str:
         if count
     ]
     noun = "flips" if wording.is_right_or_wrong(check) else wording.noun(check)
-    return f"worst {noun}, {' and '.join(parts)}:"
+    is_redacted = check.worst[0].prompt == REDACTED
+    return f"worst {noun}, {' and '.join(parts)}{' (texts redacted)' * is_redacted}:"
 
 
 def _example(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list[str]:
@@ -91,6 +93,8 @@ def _example(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list
     head += f" [{ascii_safe(example.slice)}]" if example.slice else ""
     change = f"  {_change(check, example)}"
     head = cut_middle(head, max(layout.width - display_width(change), _LEAST_COLUMNS), _EDGE)
+    if example.prompt == REDACTED:
+        return [head + change]
     body = _prompt(example.prompt, layout)
     if not wording.is_of_documents(check):
         body += _expected(check, example, layout) + _answers(example, layout)

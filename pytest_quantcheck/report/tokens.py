@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
+from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report.screen import ascii_safe, cells, text_of, wrap
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ def render_tokens(found: DivergenceRecord | None, layout: Layout) -> list[str]:
     lines = [f"  worst tokens, {len(found.worst)} of {n} (KL {shown}):"]
     for token in found.worst:
         place = f"[{ascii_safe(token.slice)}]" if token.slice else ""
+        is_redacted = token.text == REDACTED
         head = f"    {ascii_safe(token.example)}{place} token {format_count(token.position + 1)}"
         lines.append(f"{head}  KL {_nats(token.kl)}")
-        for line in (_context(token), _tops(token)):
+        for line in () if is_redacted else (_context(token), _tops(token)):
             lines += [_INDENT + text_of(part) for part in wrap(cells(line), layout.columns)]
     return lines
 

@@ -25,6 +25,8 @@ def measured_record(*measured, variant="int4", **fields):
         "clusters": None,
         "slices": None,
         "outputs": [" yes"] * n,
+        "prompts": None,
+        "expected": None,
         "margins": None,
         "n_tokens": None,
         "first_divergence": None,

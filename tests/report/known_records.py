@@ -118,6 +118,7 @@ ENVIRONMENT = EnvironmentRecord(
     family_size=20,
     checks_collected=12,
     budgets_collected={"int4": 1},
+    redact="off",
     versions={"torch": "2.13.0"},
 )
 

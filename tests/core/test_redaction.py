@@ -1,0 +1,99 @@
+"""What is redacted is nowhere in a record; figures stay, so that verdicts can be checked."""
+
+from dataclasses import replace
+
+import known_records as known
+import pytest
+from example_records import measured_record, rows
+
+from pytest_quantcheck.core.redaction import Redact, redacted_examples, redacted_run
+from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
+from pytest_quantcheck.report.json import render_json
+
+TOKEN = TokenRecord(
+    position=4,
+    context="PRIVATE",
+    text="PRIVATE",
+    kl=0.5,
+    delta_p=-0.1,
+    reference_top="PRIVATE",
+    reference_p=0.5,
+    variant_top="PRIVATE",
+    variant_p=0.4,
+    example="SECRET-7",
+    slice="billing",
+)
+DIVERGENCE = DivergenceRecord(
+    n_tokens=900,
+    mean_kl=0.01,
+    p99_kl=0.1,
+    max_kl=0.5,
+    top1_agreement=0.98,
+    delta_p_mean=-0.001,
+    delta_p_rms=0.01,
+    worst=[TOKEN],
+)
+FLIP = replace(
+    known.FLIP,
+    example="SECRET-7",
+    prompt="PRIVATE",
+    expected="PRIVATE",
+    reference_output="PRIVATE",
+    variant_output="PRIVATE",
+)
+RUN = known.run(
+    replace(known.CHECK, worst=[FLIP], divergence=DIVERGENCE),
+    measurements=[replace(known.MEASURED, divergence=DIVERGENCE, first_token_ids=[7070, 7071])],
+)
+EXAMPLES = measured_record(
+    rows("accuracy", [1, 0]),
+    rows("perplexity", [3.0, 4.0], ids=["SECRET-7#1", "SECRET-7#2"], clusters=[0, 0]),
+    ids=["SECRET-7", "SECRET-8"],
+    outputs=["PRIVATE", "PRIVATE"],
+    slices=["billing", None],
+    prompts=["PRIVATE", None],
+    expected=["PRIVATE", None],
+    margins=[1.5, -0.5],
+)
+
+
+def leaks(record):
+    shown = record if isinstance(record, str) else repr(record)
+    return {word for word in ("PRIVATE", "SECRET", "7070") if word in shown}
+
+
+@pytest.mark.parametrize(
+    ("redact", "left"),
+    [(Redact.OFF, {"PRIVATE", "SECRET", "7070"}), (Redact.TEXT, {"SECRET"}), (Redact.IDS, set())],
+)
+def test_a_run_holds_what_may_leave_and_nothing_else(redact, left):
+    assert leaks(render_json(redacted_run(RUN, redact))) == left
+    assert leaks(redacted_examples(EXAMPLES, redact)) == left - {"7070"}
+
+
+@pytest.mark.parametrize("redact", Redact)
+def test_figures_stay(redact):
+    (check,) = redacted_run(RUN, redact).checks
+    examples = redacted_examples(EXAMPLES, redact)
+
+    assert (check.value, check.n_worse, check.fingerprint) == (0.023, 40, "f" * 64)
+    assert check.divergence.max_kl == 0.5
+    assert [scores.values for scores in examples.scores] == [[1.0, 0.0], [3.0, 4.0]]
+    assert (examples.margins, examples.slices) == ([1.5, -0.5], ["billing", None])
+    assert len(examples.outputs) == 2
+
+
+def test_margins_of_examples_stay_where_only_texts_go():
+    (check,) = redacted_run(RUN, Redact.TEXT).checks
+
+    (flip,) = check.worst
+    assert (flip.example, flip.slice, flip.variant_margin) == ("SECRET-7", "billing", -0.5)
+    assert check.divergence.worst[0].kl == 0.5
+
+
+def test_examples_without_names_can_still_be_paired():
+    found = redacted_examples(EXAMPLES, Redact.IDS)
+
+    assert found.ids == ["#1", "#2"]
+    assert found.rows_of("accuracy").ids == ["#1", "#2"]
+    assert found.rows_of("perplexity").ids == ["#1", "#2"]
