@@ -5,45 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from pytest_quantcheck.cli.commands import suggest_budgets
+from pytest_quantcheck.cli.command import WRONG
+from pytest_quantcheck.cli.commands import report, suggest_budgets
 from pytest_quantcheck.errors import QuantcheckError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_DONE, _WRONG = 0, 2
+    from pytest_quantcheck.cli.command import Command
 
-
-class Command(Protocol):
-    """What a file in `commands/` has; importing it loads the standard library only."""
-
-    SUMMARY: str
-    """One line for `quantcheck --help`."""
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declare what the subcommand takes."""
-
-    def run(self, arguments: argparse.Namespace) -> str:
-        """Return what to print, without the last newline."""
-
-
-COMMANDS: dict[str, Command] = {"suggest-budgets": suggest_budgets}
+COMMANDS: dict[str, Command] = {"report": report, "suggest-budgets": suggest_budgets}
 """By name; a new subcommand is a file and an entry here."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; return the exit status: 0, or 2 where something is wrong."""
+    """Run one subcommand; return its exit status, 2 where something is wrong."""
     parsed = _parser().parse_args(arguments)
     command = COMMANDS[parsed.command]
     try:
-        text = command.run(parsed)
+        answer = command.run(parsed)
     except QuantcheckError as error:
         sys.stderr.write(f"quantcheck {parsed.command}: error: {error}\n")
-        return _WRONG
-    sys.stdout.write(f"{text}\n")
-    return _DONE
+        return WRONG
+    if answer.text:
+        sys.stdout.write(f"{answer.text}\n")
+    return answer.status
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -137,6 +137,12 @@ class CheckRecord:
     """Key of the variant's `ExamplesRecord`; None if none is written, or only weights count."""
 
     @property
+    def is_red(self) -> bool:
+        """Whether the verdict turns its test red, were it not waived."""
+        is_open = self.outcome == "inconclusive"
+        return self.outcome == "fail" or (is_open and self.gate == "strict")
+
+    @property
     def is_toothless(self) -> bool:
         """Whether it would more likely than not stay green though its limit is grossly exceeded."""
         is_weak = self.power is not None and self.power < _TEETH

@@ -17,7 +17,7 @@ from pytest_quantcheck.plugin.cautions import Decision, family_warnings, warning
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.evaluate import Terms, evaluate, measurement_record
 from pytest_quantcheck.plugin.noise import noise_records
-from pytest_quantcheck.plugin.waiver import is_red, unneeded
+from pytest_quantcheck.plugin.waiver import unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.base import Workload
@@ -204,7 +204,7 @@ class Quant:
 
     def failure_text(self, record: ItemRecord) -> str:
         """Return why the test is red; empty if it is not."""
-        red = [check for check in record.checks if is_red(check)]
+        red = [check for check in record.checks if check.is_red]
         reproduce = self._session.reproduce(self._plan.location.nodeid)
         layout = self._session.layout()
         return "\n\n".join(

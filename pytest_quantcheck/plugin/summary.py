@@ -12,8 +12,7 @@ from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.outbox import write_run
 from pytest_quantcheck.plugin.pilots import remember
-from pytest_quantcheck.plugin.waiver import is_red
-from pytest_quantcheck.report.terminal import by_model, render_counts, render_summary
+from pytest_quantcheck.report.terminal import by_model, render_final, render_summary
 from pytest_quantcheck.report.wording import budgets_in_words, headline
 
 if TYPE_CHECKING:
@@ -100,12 +99,7 @@ class Summary:
                 self._write(terminalreporter, line)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
-        outcomes = [check.outcome for check in run.checks]
-        n_waived = sum(check.is_waived and is_red(check) for check in run.checks)
-        n_toothless = sum(check.is_toothless for check in run.checks)
-        terminalreporter.write_line(
-            render_counts(outcomes, n_waived=n_waived, n_toothless=n_toothless)
-        )
+        terminalreporter.write_line(render_final(run))
 
     def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:
         terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))
@@ -117,7 +111,7 @@ class Summary:
     def _exit_status(self, status: int) -> int:
         """Return the exit status: never that of a regression for a wrong setting or marker."""
         ledger = self._session.ledger
-        failed = any(is_red(check) and not check.is_waived for check in ledger.checks)
+        failed = any(check.is_red and not check.is_waived for check in ledger.checks)
         if status == pytest.ExitCode.TESTS_FAILED and not failed:
             if self._has_collect_errors:
                 return int(pytest.ExitCode.INTERRUPTED)

@@ -53,12 +53,6 @@ class Waivers:
         return budget.limit.is_statistical and can_err and not self.covers(budget)
 
 
-def is_red(check: CheckRecord) -> bool:
-    """Say whether the verdict turns its test red, were it not waived."""
-    is_open = check.outcome == Outcome.INCONCLUSIVE.value
-    return check.outcome == Outcome.FAIL.value or (is_open and check.gate == Gate.STRICT.value)
-
-
 def toothless_text(checks: list[CheckRecord]) -> str:
     """Return what is wrong with budgets that show nothing, where the strict gate asks."""
     lines = [
@@ -71,7 +65,7 @@ def toothless_text(checks: list[CheckRecord]) -> str:
 
 def excuse_of(checks: list[CheckRecord]) -> str:
     """Return why a red test blocks nobody; empty if one of its red verdicts is not waived."""
-    red = [check for check in checks if is_red(check)]
+    red = [check for check in checks if check.is_red]
     if not all(check.is_waived for check in red):
         return ""
     return "; ".join(dict.fromkeys(f"{c.budget_reason} (until {c.waive_until})" for c in red))

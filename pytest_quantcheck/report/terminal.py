@@ -11,15 +11,43 @@ from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.asides import also_failing, noise, reused
 from pytest_quantcheck.report.cheapest import cheapest_line
 from pytest_quantcheck.report.cliff import cliff_line
-from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.screen import ascii_safe, display_width
 from pytest_quantcheck.report.table import Line, check_table
 from pytest_quantcheck.report.variant_table import variant_table
-from pytest_quantcheck.report.wording import budgets_in_words
+from pytest_quantcheck.report.wording import budgets_in_words, headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_quantcheck.core.record import EnvironmentRecord, RunRecord
+    from pytest_quantcheck.report.formats import View
+
+_COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33}
+_BOLD = 1
+
+
+def render_terminal(run: RunRecord, view: View) -> str:
+    """Return all that pytest prints of a run at its end."""
+    lines: list[str] = []
+    for environment, part in by_model(run):
+        lines.append(_painted(_title(headline(environment), view.width), _BOLD, view))
+        lines += [
+            _painted(line.text, _COLOURS.get(line.outcome or ""), view)
+            for line in render_summary(part, width=view.width)
+        ]
+    if not run.environments:
+        lines += [f"warning: {warning}" for warning in run.warnings]
+    return "\n".join([*lines, render_final(run)])
+
+
+def _title(text: str, width: int) -> str:
+    """Return `text` between lines, as pytest writes it."""
+    side = "=" * max((width - display_width(text) - 2) // 2, 1)
+    return f"{side} {text} {side}"
+
+
+def _painted(text: str, colour: int | None, view: View) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if view.is_coloured and colour else text
 
 
 def render_summary(run: RunRecord, *, width: int) -> list[Line]:
@@ -64,6 +92,15 @@ def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
                 warnings=run.warnings if is_last else [],
             ),
         )
+
+
+def render_final(run: RunRecord) -> str:
+    """Return the last line: how many budgets ended how."""
+    return render_counts(
+        [check.outcome for check in run.checks],
+        n_waived=sum(check.is_waived and check.is_red for check in run.checks),
+        n_toothless=sum(check.is_toothless for check in run.checks),
+    )
 
 
 def render_counts(outcomes: Sequence[str], *, n_waived: int = 0, n_toothless: int = 0) -> str:

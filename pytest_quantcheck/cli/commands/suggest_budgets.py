@@ -10,6 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.cli.command import Answer
 from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import UsageError
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def run(arguments: argparse.Namespace) -> str:
+def run(arguments: argparse.Namespace) -> Answer:
     """Return the suggestions as text.
 
     Raises
@@ -70,7 +71,7 @@ def run(arguments: argparse.Namespace) -> str:
     _check("workload", arguments.workload, {record.workload for record in measured})
     from pytest_quantcheck.cli.suggesting import suggest_for_run
 
-    return "\n".join(suggest_for_run(saved, arguments))
+    return Answer(text="\n".join(suggest_for_run(saved, arguments)))
 
 
 def _check(name: str, asked: Collection[str], known: Collection[str]) -> None:
