@@ -103,10 +103,10 @@ def make_timer(shape: str, variant: str, device: str, repeats: int) -> Timer:
     return Timer(choice.forward, repeats)
 
 
-def largest_pack(workload: str, vocabulary: int) -> Pack:
-    """Return the pack of a workload with most tokens."""
+def largest_pack(workload: str, vocabulary: int, tokens: int = _PACK_TOKENS) -> Pack:
+    """Return the pack of a workload with most tokens; `tokens` is the limit."""
     work = make_work(workload, _ITEMS[workload], vocabulary)
-    limits = Limits(batch_tokens=_PACK_TOKENS, logits=1)
+    limits = Limits(batch_tokens=tokens, logits=1)
     return max(plan_packs(work.requests, limits), key=lambda pack: pack.tokens.size)
 
 
