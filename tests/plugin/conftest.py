@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
+
+import pytest_quantcheck
 
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
 for name in ("fixtures", "laboratory", "plan", "session", "summary"):
@@ -78,6 +82,12 @@ invoice = large("invoice")
 """
 
 
+@cache
+def _validator() -> Draft202012Validator:
+    path = Path(pytest_quantcheck.__file__).parent / "report" / "schema.json"
+    return Draft202012Validator(json.loads(path.read_text(encoding="utf-8")))
+
+
 class Project:
     """A user's repository in small."""
 
@@ -114,8 +124,10 @@ class Project:
             return self.pytester.runpytest_subprocess(*plugins, *plain)
 
     def record(self) -> dict[str, Any]:
-        """Return what `--quant-json=run.json` wrote."""
-        return json.loads((self.pytester.path / "run.json").read_text(encoding="utf-8"))
+        """Return what `--quant-json=run.json` wrote, which must follow the published schema."""
+        found = json.loads((self.pytester.path / "run.json").read_text(encoding="utf-8"))
+        _validator().validate(found)
+        return found
 
     def run_subprocess(self, *args: str) -> pytest.RunResult:
         """Run pytest in a process of its own."""

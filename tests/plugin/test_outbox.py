@@ -2,13 +2,17 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import pytest
+from jsonschema import validate
 
+import pytest_quantcheck
 from pytest_quantcheck.cli.main import main
 from pytest_quantcheck.core.examples import unpack
 from pytest_quantcheck.report.json import read_json
 
+SCHEMA = Path(pytest_quantcheck.__file__).parent / "report" / "schema.json"
 SUITE = """
 budget = pytest.mark.quant_budget
 story = Generation.from_examples(
@@ -39,6 +43,15 @@ def saved(folder, name="run.json"):
     run = read_json((folder / name).read_text(encoding="utf-8"), place=name)
     data = (folder / run.examples.path).read_bytes()
     return run, unpack(data, sha256=run.examples.sha256, place=name)
+
+
+def test_lines_follow_the_published_schema(suite):
+    suite.run("--quant-json=run.json")
+
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    data = gzip.decompress((suite.pytester.path / "run.examples.jsonl.gz").read_bytes())
+    for line in data.decode().splitlines()[1:]:
+        validate(json.loads(line), schema | {"$ref": "#/$defs/ExamplesRecord"})
 
 
 def test_every_check_finds_its_scores(suite, how):
