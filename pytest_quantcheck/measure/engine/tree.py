@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +11,7 @@ import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
+from pytest_quantcheck.measure.engine.norms import FusedNorms
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
 from pytest_quantcheck.measure.engine.rooms import Rooms
@@ -75,6 +77,9 @@ class PackForward:
         self.split = split
         self.longest = longest
         self.rooms = Rooms() if is_llm_int8(attention.model) else None
+        is_fused = device.startswith("cuda") and self.rooms is None
+        self.norms = FusedNorms(attention.model) if is_fused else None
+        """None on a CPU, and where LLM.int8 would amplify what is rounded differently."""
         self._attention = attention
         self._device = device
 
@@ -82,9 +87,12 @@ class PackForward:
         """Yield the packs that answer all requests."""
         return plan_packs(requests, limits)
 
-    def ready(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def ready(self) -> Iterator[None]:
         """Return a context in which packs can be forwarded."""
-        return self._attention.installed()
+        norms = self.norms.installed() if self.norms else nullcontext()
+        with self._attention.installed(), norms:
+            yield
 
     def states(self, pack: Pack) -> torch.Tensor:
         """Return the final hidden states of each row, (t, d)."""
