@@ -91,7 +91,7 @@ class LatencySamples:
 
     schedule: Schedule
     blocks: tuple[int, ...]
-    """(n,) the pair, or block of loads, that each run belongs to, counted from 0."""
+    """(n,) the pair, or block of loads, that each run belongs to, counted from 0, ascending."""
     is_variant: tuple[bool, ...]
     """(n,) whether the run was the variant's, not the reference's."""
     runs: tuple[RunTimes, ...]
@@ -120,7 +120,7 @@ class LatencySamples:
     @property
     def n(self) -> int:
         """Blocks."""
-        return max(self.blocks, default=-1) + 1
+        return self.blocks[-1] + 1 if self.blocks else 0
 
     @property
     def is_final(self) -> bool:

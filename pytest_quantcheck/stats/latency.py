@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -109,6 +110,7 @@ def rank_signed(values: NDArray[np.float64]) -> SignedRanks:
     )
 
 
+@lru_cache(maxsize=_EXACT_UP_TO)
 def _exact_tail(n: int) -> NDArray[np.float64]:
     """Return P(T ≥ t) where each rank is added with chance 1/2."""
     chances = np.zeros(n * (n + 1) // 2 + 1)
@@ -117,8 +119,9 @@ def _exact_tail(n: int) -> NDArray[np.float64]:
         moved = np.zeros_like(chances)
         moved[rank:] = chances[:-rank]
         chances = (chances + moved) / 2
-    tail = np.cumsum(chances[::-1])[::-1]
-    return np.minimum(tail, 1.0)
+    tail = np.minimum(np.cumsum(chances[::-1])[::-1], 1.0)
+    tail.flags.writeable = False
+    return tail
 
 
 def _normal_tail(n: int) -> NDArray[np.float64]:
@@ -158,7 +161,10 @@ def log_ratios(runs: TimedRuns) -> NDArray[np.float64]:
 def _count_runs(runs: TimedRuns) -> NDArray[np.int64]:
     """Return (2, blocks) runs of the reference and of the variant in each block."""
     n = int(np.max(runs.blocks, initial=-1)) + 1
-    each = [np.bincount(runs.blocks[runs.is_variant == model], minlength=n) for model in (0, 1)]
+    each = [
+        np.bincount(runs.blocks[chosen], minlength=n)
+        for chosen in (~runs.is_variant, runs.is_variant)
+    ]
     return np.array(each)
 
 

@@ -32,7 +32,7 @@ class Stopping:
     ) -> None:
         """Start the clock."""
         self._plan, self._watcher, self._now = plan, watcher, now
-        self._started = now()
+        self._started, self._planned = now(), plan.looks
         self.looks: tuple[int, ...] = ()
         """After how many blocks the watcher was asked."""
 
@@ -43,13 +43,13 @@ class Stopping:
 
     def blocks_to_look(self, n: int) -> int:
         """Return how many blocks there are to the next look, after n of them."""
-        return next(look for look in self._plan.looks if look > n) - n
+        return next(look for look in self._planned if look > n) - n
 
     def update(self, n: int, samples: Callable[[], LatencySamples]) -> Stop | None:
         """Return why timing ends after n blocks, whose samples are at hand; None to go on."""
         if n >= self._plan.n_planned:
             return Stop.REPEATS
-        if n in self._plan.looks:
+        if n in self._planned:
             self.looks = (*self.looks, n)
             if self._watcher is not None and self._watcher.update(samples()):
                 return Stop.DECIDED

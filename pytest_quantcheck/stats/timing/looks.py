@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,8 @@ class Looks:
     """Blocks at this look."""
     is_final: bool
     """Whether no look follows, whatever was planned."""
+    may_reject: bool = True
+    """Whether the test is made at this look."""
 
     def level(self, alpha: float | None = None) -> float:
         """Return the largest p-value that rejects at this look.
@@ -51,6 +53,8 @@ class Looks:
         limit brought it forward. A look that comes within 1/50 of the plan after another one has
         what is left by Bonferroni's inequality, which is no more.
         """
+        if not self.may_reject:
+            return 0.0
         taken = tuple(n / self.n_planned for n in self.taken)
         return _level(
             taken,
@@ -131,11 +135,13 @@ def looks_until(
         The smallest p-value that so many blocks can give. A look at which even that does not
         reject spends nothing, so that what it would have spent is left for later ones.
     """
+
+    def plain(taken: tuple[int, ...], look: int) -> Looks:
+        return Looks(alpha=alpha, n_planned=n_planned, taken=taken, n=look, is_final=False)
+
     taken: tuple[int, ...] = ()
     for look in earlier:
-        if look >= n:
-            break
-        found = Looks(alpha=alpha, n_planned=n_planned, taken=taken, n=look, is_final=False)
-        if smallest_p(look) <= found.level():
+        if look < n and smallest_p(look) <= plain(taken, look).level():
             taken = (*taken, look)
-    return Looks(alpha=alpha, n_planned=n_planned, taken=taken, n=n, is_final=is_final)
+    found = plain(taken, n)
+    return replace(found, is_final=is_final, may_reject=is_final or smallest_p(n) <= found.level())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,17 +40,16 @@ def timed_runs(samples: LatencySamples, metric: str, *, n: int) -> TimedRuns:
     UsageError
         One token was generated: there is no time for each token after the first.
     """
-    blocks = np.array(samples.blocks, dtype=np.int64)
-    used = blocks < n
+    end = bisect_left(samples.blocks, n)
     return TimedRuns(
-        seconds=_seconds(samples.runs, _WHOLE.get(metric, metric))[used],
-        is_variant=np.array(samples.is_variant, dtype=np.bool_)[used],
-        blocks=blocks[used],
+        seconds=_seconds(samples.runs[:end], _WHOLE.get(metric, metric)),
+        is_variant=np.array(samples.is_variant[:end], dtype=np.bool_),
+        blocks=np.array(samples.blocks[:end], dtype=np.int64),
     )
 
 
 def _seconds(runs: Iterable[RunTimes], metric: str) -> NDArray[np.float64]:
-    found = [getattr(run, _SECONDS[metric]) for run in runs]
+    found = [*map(attrgetter(_SECONDS[metric]), runs)]
     if None in found:
         raise UsageError(
             f"{metric} was asked for, but each request got one token only: time per output token "
