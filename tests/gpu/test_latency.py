@@ -16,6 +16,8 @@ from served import generated, shape
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.engine.llm_int8 import as_published
+from pytest_quantcheck.measure.engine.replay import graphed
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.latency.agreement import disagreement
 from pytest_quantcheck.measure.latency.nvml import nvml_conditions
 from pytest_quantcheck.measure.latency.tensors import resident_bytes
@@ -88,6 +90,39 @@ def test_what_cannot_be_captured_says_why(checkpoint, pool, kind, variant, reaso
     server.run()
     assert server.mode == "eager"
     assert reason in server.fallback
+
+
+def test_what_waits_for_the_host_spoils_nothing():
+    held = torch.arange(4.0, device="cuda:0")
+    stream = torch.cuda.current_stream()
+
+    def waits():
+        held.add_(float(held.sum().item() > 0))
+
+    with undisturbed():
+        with pytest.raises(RuntimeError, match="synchroniz"):
+            graphed(waits, "cuda:0")
+        assert torch.cuda.get_sync_debug_mode() == 0
+        assert torch.cuda.current_stream() == stream
+        held.zero_()
+        replay = graphed(lambda: held.add_(1), "cuda:0")
+        held.zero_()
+        replay()
+    assert held.tolist() == [1.0] * 4
+
+
+def test_experts_are_captured_or_say_why_not(checkpoint, pool):
+    loaded = pool(checkpoint("qwen3_moe")).get(builtin_variant("fp16"))
+    asked = shape(mode="compiled", new_tokens=8)
+    server = loaded.server(asked)
+    server.run()
+    assert (server.mode == "compiled") == (server.fallback == "")
+    print(server.mode, server.fallback)  # noqa: T201 - for the log of the run
+    expected, found = (
+        torch.tensor(one, device="cuda:0")
+        for one in (generated(loaded.model, asked), server.tokens)
+    )
+    assert disagreement(loaded.model, asked, expected=expected, found=found) == ""
 
 
 @pytest.mark.parametrize("mode", ["eager", "compiled"])

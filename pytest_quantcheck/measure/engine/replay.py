@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-_WARM_UPS = 2
-"""Passes before the capture, in which libraries choose kernels and reserve memory."""
+    from collections.abc import Callable, Iterator
 
 
 class Replay:
@@ -49,8 +47,8 @@ def graphed(work: Callable[[], None], device: torch.device | str) -> Callable[[]
     Parameters
     ----------
     work : callable
-        Reads and writes tensors that stay where they are. It is done several times before it is
-        captured.
+        Reads and writes tensors that stay where they are. It is done twice before it is captured:
+        libraries choose kernels and reserve memory.
     device : device
         Where it computes.
 
@@ -61,12 +59,25 @@ def graphed(work: Callable[[], None], device: torch.device | str) -> Callable[[]
     """
     with torch.cuda.device(device):
         # On the stream of everything else: a new one would leave workspaces of its own behind.
-        for _ in range(_WARM_UPS):
+        work()
+        with _no_waiting():
             work()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        # A capture that fails leaves its own stream as the current one.
+        with torch.cuda.stream(torch.cuda.current_stream()), torch.cuda.graph(graph):
             work()
     return graph.replay
+
+
+@contextmanager
+def _no_waiting() -> Iterator[None]:
+    """Raise RuntimeError where something waits for the device, before a capture is spoilt."""
+    own = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(own)
 
 
 def captured(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import DynamicCache
 
+from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8
 from pytest_quantcheck.measure.engine.replay import graphed
 from pytest_quantcheck.measure.latency.timers import replay_seconds
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.latency.protocols import Shape
 
 
+@torch.inference_mode()
 def compiled_device_seconds(way: Compiled, shape: Shape, device: str) -> float:
     """Return what graphs that are there take: the prefill, and a step for each further token."""
     prefill = replay_seconds(way.prefill, device)
@@ -33,6 +35,8 @@ def eager_device_seconds(model: PreTrainedModel, device: str, shape: Shape) -> f
         None where they cannot be captured: layers wait for the host themselves, memory is short,
         or something else than keys and values is cached.
     """
+    if is_llm_int8(model):
+        return None
     try:
         with torch.inference_mode():
             passes = _Passes(model, device, shape)

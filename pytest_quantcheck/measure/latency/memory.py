@@ -40,9 +40,9 @@ def memory_use(
 
     Notes
     -----
-    A peak is what torch had allocated at most, less what it held before, plus this model's own
-    tensors: so neither other variants in memory nor the workspaces of libraries count, and it is
-    the same in every run.
+    A peak is the most bytes that tensors asked of torch's allocator, less what was held for
+    anything but this model: so neither other variants in memory nor the workspaces of libraries
+    count, and it is the same in every run.
     """
     check_shape(served, shape)
 
@@ -74,14 +74,14 @@ def _peaks(served: ServedModel, shape: Shape, mode: str) -> tuple[int, int]:
     gc.collect()
     torch.cuda.empty_cache()
     torch.cuda.synchronize()
-    others = torch.cuda.memory_allocated() - resident_bytes(served.model, served.device)
+    others = _requested_bytes("current") - resident_bytes(served.model, served.device)
     torch.cuda.reset_peak_memory_stats()
     way = made_way(served, shape, mode)
     peaks: list[int] = []
 
     def read_peak() -> None:
         torch.cuda.synchronize()
-        peaks.append(torch.cuda.max_memory_allocated() - others)
+        peaks.append(_requested_bytes("peak") - others)
         torch.cuda.reset_peak_memory_stats()
 
     way.serve(read_peak)
@@ -90,3 +90,13 @@ def _peaks(served: ServedModel, shape: Shape, mode: str) -> tuple[int, int]:
     prefill, decode = peaks
     # What graphs write to is theirs from the capture on, and no longer counted afterwards.
     return prefill, max(prefill, decode) if mode == Compiled.mode else decode
+
+
+def _requested_bytes(moment: str) -> int:
+    """Return what tensors ask of torch's allocator, `current` or `peak`.
+
+    What it allocates for them depends by up to a MiB each on the gaps that are free.
+    """
+    stats: dict[str, int] = torch.cuda.memory_stats()
+    requested = stats.get(f"requested_bytes.all.{moment}")
+    return requested or stats[f"allocated_bytes.all.{moment}"]
