@@ -89,6 +89,7 @@ def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
                 also_failing=[holm for holm in run.also_failing if holm.model == environment.model],
                 noise=[noise for noise in run.noise if noise.model == environment.model],
                 measurements=[m for m in run.measurements if m.model == environment.model],
+                latencies=[one for one in run.latencies if one.model == environment.model],
                 warnings=run.warnings if is_last else [],
             ),
         )

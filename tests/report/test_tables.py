@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from known_latencies import LATENCY
 from known_records import CHECK, ENVIRONMENT, MEASURED, run
 
 from pytest_quantcheck.report.table import check_table
@@ -97,6 +98,7 @@ def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last()
         run(CHECK, replace(CHECK, model=other, n=50), warnings=["mind the gap"]),
         environments=[ENVIRONMENT, replace(ENVIRONMENT, model=other)],
         measurements=[MEASURED, replace(MEASURED, model=other)],
+        latencies=[LATENCY, replace(LATENCY, model=other)],
     )
 
     (first, own), (second, theirs) = by_model(whole)
@@ -105,6 +107,9 @@ def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last()
     assert (own.checks, own.measurements, own.warnings) == ([CHECK], [MEASURED], [])
     assert [check.n for check in theirs.checks] == [50]
     assert [measured.model for measured in theirs.measurements] == [other]
+    assert (own.latencies, [timed.model for timed in theirs.latencies]) == ([LATENCY], [other])
+    assert own.environment == first
+    assert theirs.environment == second
     assert theirs.warnings == ["mind the gap"]
 
 
