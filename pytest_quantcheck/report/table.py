@@ -38,7 +38,10 @@ class Line:
 
 
 def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
-    """Return the table of checks, at most `width` wide where columns can be given up."""
+    """Return the table of checks, at most `width` wide where columns can be given up.
+
+    After the last such column the table has variants by name; what they really are stands below.
+    """
     if not checks:
         return []
     is_level = any(check.statistic in _LEVELS for check in checks)
@@ -53,6 +56,14 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
             break
         columns.remove(column)
         lines = table_lines(rows, columns, right=_RIGHT)
+    if max(map(len, lines)) > width:
+        interval = measured.partition(" ")[2]
+        named = [
+            {**row, "variant": check.variant, interval: row[measured]}
+            for row, check in zip(rows, checks, strict=True)
+        ]
+        columns[columns.index(measured)] = interval
+        lines = table_lines(named, columns, right=_RIGHT)
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
     table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
     return table if "" in columns else [*table, *_left_out(checks)]
@@ -60,7 +71,11 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
 
 def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
     """Return what must be said though the terminal is too narrow for remarks."""
-    parts = [c.n / c.n_planned for c in checks if c.stopped_early and c.n_planned is not None]
+    parts = [
+        check.n / check.n_planned
+        for check in checks
+        if check.stopped_early and check.n_planned and not wording.is_of_serving(check)
+    ]
     if not parts:
         return []
     few, most = (format_quantity(part, Unit.FRACTION) for part in (min(parts), max(parts)))
