@@ -56,7 +56,8 @@ def limits_of(model: Any, shape: Shape, machine: Machine, variant: str) -> Limit
     """Return the least seconds of a shape: by bandwidth or by operations, whichever is more.
 
     Operations of int8 layers are done at the peak of int8 products, all others at that of the
-    compute dtype. A step reads every weight but the embeddings, and all keys and values.
+    compute dtype. A step reads every weight but the embeddings, and all keys and values, which have
+    16 bits.
     """
     peaks, config = machine.peaks, model.config
     if not (machine.bandwidth and peaks.compute):
