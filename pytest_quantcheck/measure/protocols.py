@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.backends.kept import QuantizedStore
     from pytest_quantcheck.measure.divergence import Predictions
-    from pytest_quantcheck.measure.engine.encoding import Encoders
+    from pytest_quantcheck.measure.shared import Shared
     from pytest_quantcheck.store.codec import Content
     from pytest_quantcheck.workloads.decoding import Decoding
 
@@ -43,8 +43,8 @@ class ModelSource:
     """Add the adapter to the weights before anything is quantized instead."""
     quantized: QuantizedStore | None = None
     """Where quantized weights are kept between runs; None keeps none."""
-    encoders: Encoders | None = None
-    """Tokenizers that variants share."""
+    shared: Shared | None = None
+    """What variants have in common; None makes it for each."""
 
     def of(self, variant: Variant) -> ModelSource:
         """Return where the weights of one variant are: the model's, or a checkpoint of its own."""

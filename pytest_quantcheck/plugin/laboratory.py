@@ -12,12 +12,12 @@ from pytest_quantcheck.measure.backends.kept import quantized_store
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine import ENGINE_VERSION
-from pytest_quantcheck.measure.engine.encoding import Encoders
 from pytest_quantcheck.measure.identity import installed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
+from pytest_quantcheck.measure.shared import Shared
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.plugin.storing import Shelves
 from pytest_quantcheck.plugin.tally import TALLY
@@ -80,7 +80,7 @@ class Laboratories:
         self._residents = Residents()
         self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
         self.quantized = quantized_store() if settings.keeps_reference else None
-        self._encoders = Encoders()
+        self._shared = Shared()
         self._made: dict[ModelUnderTest, Laboratory] = {}
 
     def of(self, model: ModelUnderTest) -> Laboratory:
@@ -100,7 +100,7 @@ class Laboratories:
             adapter=model.adapter,
             merges_adapter=model.merges_adapter,
             quantized=self.quantized,
-            encoders=self._encoders,
+            shared=self._shared,
         )
         return Pool(
             self._backends,

@@ -9,7 +9,6 @@ import shutil
 import sys
 import warnings
 import weakref
-from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub.utils
@@ -23,7 +22,6 @@ from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
 from pytest_quantcheck.measure.backends.transformers import TransformersBackend
-from pytest_quantcheck.measure.engine.encoding import Encoders
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource, ScoreRequest
@@ -75,17 +73,6 @@ def test_4_bit_layers_do_not_repack_themselves_for_one_kind_of_cpu(load):
     layer = loaded.model.model.layers[0].mlp.up_proj
     assert not getattr(layer.weight.quant_state, "packing_format_for_cpu", False)
     assert layer.weight.quant_state.absmax.dtype == torch.float32
-
-
-def test_variants_of_one_checkpoint_share_its_tokenizer(checkpoint):
-    source = replace(checkpoint("llama"), encoders=Encoders())
-    loaded = [TransformersBackend().load(FP16, source), BitsandbytesBackend().load(NF4, source)]
-    alone = TransformersBackend().load(FP16, checkpoint("llama"))
-
-    assert loaded[0].tokenizer is loaded[1].tokenizer
-    assert alone.tokenizer is not loaded[0].tokenizer
-    loaded[0].close()
-    assert loaded[1].encode("ab", special=True) == alone.encode("ab", special=True)
 
 
 def test_the_context_is_the_models_own(load):

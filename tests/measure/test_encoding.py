@@ -7,7 +7,7 @@ import tiny_models
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine import encoding
-from pytest_quantcheck.measure.engine.encoding import Encoder, Encoders
+from pytest_quantcheck.measure.engine.encoding import Encoder
 
 BOS, EOS = 1, 2
 
@@ -126,15 +126,3 @@ def test_what_is_remembered_is_bounded_and_the_rest_is_tokenized_again(monkeypat
     again = tokenizer.asked[len(asked_together) :]
     assert again == texts[: len(again)]
     assert 0 < len(again) < len(texts)
-
-
-def test_a_tokenizer_is_made_once_for_those_who_share_it():
-    encoders, made = Encoders(), []
-
-    def make():
-        made.append(encoder())
-        return made[-1]
-
-    assert encoders.get("desk", make) is encoders.get("desk", make)
-    assert encoders.get("other", make) is not encoders.get("desk", make)
-    assert len(made) == 2

@@ -12,8 +12,9 @@ from pytest_quantcheck.errors import BackendUnavailable, UsageError
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
 from pytest_quantcheck.measure.backends.footprint import quantized_bytes
 from pytest_quantcheck.measure.backends.keeping import open_quantized
-from pytest_quantcheck.measure.backends.kinds import in_memory
+from pytest_quantcheck.measure.backends.kinds import in_memory, is_classifier
 from pytest_quantcheck.measure.backends.loading import (
+    open_config,
     skeleton,
     upcast_to_float32,
 )
@@ -140,10 +141,10 @@ def _skipped(variant: Variant, source: ModelSource) -> list[str] | None:
     A list replaces the default of transformers, so that naming one module would quantize the
     head; and the default knows no classification heads.
     """
+    if not variant.skip_modules and not is_classifier(open_config(source)):
+        return None
     model = skeleton(source)
     heads = classification_heads(model)
-    if not (variant.skip_modules or heads):
-        return None
     from transformers.quantizers.base import HfQuantizer
 
     names = [name for name, _ in model.named_modules() if name]

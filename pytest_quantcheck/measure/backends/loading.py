@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import transformers
@@ -27,6 +27,8 @@ from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transformers import PreTrainedConfig, PreTrainedModel
 
     from pytest_quantcheck.core.variant import Variant
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _CONFIGS: Any = transformers.AutoConfig
 _TOKENIZERS: Any = transformers.AutoTokenizer
 _MOST_NAMED = 5
+_MadeT = TypeVar("_MadeT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,15 +158,23 @@ def open_tokenizer(source: ModelSource) -> object:
 
 
 def _open_encoder(source: ModelSource) -> Encoder:
-    """Return the tokenizer of a model, read once where variants share it."""
-    if source.encoders is None:
-        return Encoder(open_tokenizer(source))
-    key = (source.model, source.revision, source.trust_remote_code)
-    return source.encoders.get(key, lambda: Encoder(open_tokenizer(source)))
+    """Return the tokenizer of a model."""
+    return _shared(source, "tokenizer", lambda: Encoder(open_tokenizer(source)))
 
 
 def skeleton(source: ModelSource) -> PreTrainedModel:
-    """Return the model without memory for its weights: names and shapes only."""
+    """Return the model without memory for its weights: names and shapes, to be read only."""
+    return _shared(source, "skeleton", lambda: _make_skeleton(source))
+
+
+def _shared(source: ModelSource, what: str, make: Callable[[], _MadeT]) -> _MadeT:
+    """Return what all variants of a checkpoint have in common, made once where they share it."""
+    if source.shared is None:
+        return make()
+    return source.shared.get((what, source.model, source.revision, source.trust_remote_code), make)
+
+
+def _make_skeleton(source: ModelSource) -> PreTrainedModel:
     config = open_config(source)
     try:
         with undisturbed(), torch.device("meta"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.errors import MeasurementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _PROBE = "a"
 _MOST_KEPT = 2**24
@@ -88,19 +88,6 @@ class Encoder:
 
     def _ids(self, text: str, *, special: bool = False) -> list[int]:
         return list(self.tokenizer(text, add_special_tokens=special, verbose=False)["input_ids"])
-
-
-class Encoders:
-    """The tokenizers of one session: variants of one checkpoint share theirs."""
-
-    def __init__(self) -> None:
-        self._kept: dict[Hashable, Encoder] = {}
-
-    def get(self, key: Hashable, make: Callable[[], Encoder]) -> Encoder:
-        """Return the encoder of a checkpoint, made when first asked for."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
 
 
 def _in_parts(texts: Sequence[str]) -> Iterator[list[str]]:
