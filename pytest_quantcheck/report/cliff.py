@@ -52,26 +52,28 @@ class Cliff:
     """Whether a cliff is shown, or shown not to be there."""
 
 
-def cliff_line(run: RunRecord) -> str:
-    """Return in one sentence where each workload falls; nothing where two variants compare none."""
+def cliff_lines(run: RunRecord) -> list[str]:
+    """Return where each workload falls; nothing where two variants compare none."""
     found = find_cliffs(run)
     reference = run.checks[0].reference_label.partition(" (")[0] if run.checks else ""
     falls = [_fall(one, reference) for one in found if one.position is not None]
     holds = [one for one in found if one.is_settled and one.position is None]
-    open_ones = [one.workload for one in found if not one.is_settled]
-    if not falls and not holds:
-        return ""
-    parts = [f"cliff: {', '.join(falls)}"] if falls else []
-    if holds:
-        names = _listed([one.workload for one in holds])
-        smallest = holds[0].losses[-1].variant
-        parts.append(
-            f"{names} {'does' if len(holds) == 1 else 'do'} not"
-            if falls
-            else f"no cliff from {reference} to {smallest}: {names}"
-        )
-    parts += [f"not settled: {_listed(open_ones)}"] if open_ones else []
-    return "; ".join(parts)
+    unsettled = [one.workload for one in found if not one.is_settled]
+    names = _listed([one.workload for one in holds])
+    rest = []
+    if holds and falls:
+        rest.append(f"{names} {'does' if len(holds) == 1 else 'do'} not")
+    elif holds:
+        rest.append(f"no cliff from {reference} to {holds[0].losses[-1].variant}: {names}")
+    if unsettled and (holds or falls):
+        rest.append(f"not settled: {_listed(unsettled)}")
+    if not falls:
+        return ["; ".join(rest)] if rest else []
+    lead = "cliff: "
+    if len(falls) == 1:
+        return [lead + "; ".join([*falls, *rest])]
+    lines = [*falls, "; ".join(rest)] if rest else falls
+    return [(" " * len(lead) if k else lead) + line for k, line in enumerate(lines)]
 
 
 def find_cliffs(run: RunRecord) -> list[Cliff]:
@@ -191,4 +193,4 @@ def _fall(cliff: Cliff, reference: str) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     """Return `triage, shelf and manual`."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

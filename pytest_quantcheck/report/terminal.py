@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.asides import also_failing, noise, reused
 from pytest_quantcheck.report.cheapest import cheapest_line
-from pytest_quantcheck.report.cliff import cliff_line
+from pytest_quantcheck.report.cliff import cliff_lines
 from pytest_quantcheck.report.screen import ascii_safe, display_width
 from pytest_quantcheck.report.table import Line, check_table
 from pytest_quantcheck.report.variant_table import variant_table
@@ -57,7 +57,7 @@ def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     lines += [Line(text=f" {noise(found)}") for found in run.noise]
     if variants := variant_table(run, width=width):
         lines += [Line(text=""), *variants]
-    for text in filter(None, (cliff_line(run), cheapest_line(run))):
+    for text in filter(None, (*cliff_lines(run), cheapest_line(run))):
         lines += [Line(text=row) for row in _wrapped(text, width)]
     if text := reused(run.measurements):
         lines.append(Line(text=f" {text}"))

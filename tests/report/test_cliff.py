@@ -8,7 +8,7 @@ from statistics import NormalDist
 import pytest
 from known_records import CHECK, MEASURED, run
 
-from pytest_quantcheck.report.cliff import cliff_line, find_cliffs
+from pytest_quantcheck.report.cliff import cliff_lines, find_cliffs
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "explanation" / "verdicts.md"
 SIZES = {"fp16": 16_000, "int8": 8_500, "int4": 4_600, "int3": 3_900}
@@ -39,7 +39,7 @@ def record(*checks):
 
 
 def said(*checks):
-    return cliff_line(record(*checks))
+    return "\n".join(cliff_lines(record(*checks)))
 
 
 STEEP = (loss("int8", 0.006, 0.001, 0.011), loss("int4", 0.23, 0.189, 0.271))
@@ -54,6 +54,17 @@ def test_the_line_says_where_a_workload_falls_and_which_do_not():
         "cliff: invoice falls between int8 (0.6 pp) and int4 (23.0 pp [18.9, 27.1]); triage does "
         "not"
     )
+
+
+def test_several_workloads_that_fall_have_a_line_each():
+    orders = [replace(one, workload="orders") for one in STEEP]
+
+    assert said(*STEEP, *orders, *FLAT) == (
+        "cliff: invoice falls between int8 (0.6 pp) and int4 (23.0 pp [18.9, 27.1])\n"
+        "       orders falls between int8 (0.6 pp) and int4 (23.0 pp [18.9, 27.1])\n"
+        "       triage does not"
+    )
+    assert said(*STEEP, *orders).count("\n") == 1
 
 
 def test_without_a_cliff_the_line_says_so():
