@@ -87,9 +87,16 @@ def described(one: LatencyRecord) -> str:
 
 
 def where(one: LatencyRecord) -> str:
-    """Return what served on which device: never taken for the user's own server."""
+    """Return what served on which device, which is never the user's own server."""
+    reference, variant = one.reference, one.variant
+    runtime = one.runtime
+    if reference.mode != variant.mode:
+        modes = (
+            f"{reference.variant_label} {reference.mode}, {variant.variant_label} {variant.mode}"
+        )
+        runtime = runtime.replace(f" {variant.mode}", f" ({modes})", 1)
     device = f"{one.device_name} (CPU)" if one.device == "cpu" else one.device_name
-    return f"{one.runtime}, on {device}"
+    return f"{runtime}, on {device}"
 
 
 def is_host_bound(served: ServingRecord) -> bool:
@@ -99,15 +106,13 @@ def is_host_bound(served: ServingRecord) -> bool:
 
 def _notes(one: LatencyRecord) -> list[str]:
     name = shape_of(one).name
-    notes = [f"{name}: {where(one)}; {described(one)}; medians"]
-    if one.gpu_hour_cost is not None:
-        notes[0] += f"; {format_cost(one.gpu_hour_cost)} an hour"
-    for served in (one.reference, one.variant):
-        if served.fallback:
-            notes.append(f"{served.variant_label} ran {served.mode}: {served.fallback}")
-        if is_host_bound(served):
-            notes.append(f"{name}: {served.variant_label} is host-bound: the host sets the pace")
-    return notes
+    price = "" if one.gpu_hour_cost is None else f"; {format_cost(one.gpu_hour_cost)} an hour"
+    bound = [
+        f"{name}: {served.variant_label} is host-bound: the host sets the pace"
+        for served in (one.reference, one.variant)
+        if is_host_bound(served)
+    ]
+    return [f"{name}: {where(one)}; {described(one)}; medians{price}", *bound]
 
 
 def _cell(served: ServingRecord, column: str) -> str:
