@@ -23,6 +23,15 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 4,
         "vocab_size": 4096,
     },
+    "135m": {  # SmolLM2 135M
+        "hidden_size": 576,
+        "intermediate_size": 1536,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 9,
+        "num_key_value_heads": 3,
+        "vocab_size": 49_152,
+        "tie_word_embeddings": True,
+    },
     "1b": {  # Llama 3.2 1B
         "hidden_size": 2048,
         "intermediate_size": 8192,

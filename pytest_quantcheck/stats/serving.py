@@ -102,6 +102,16 @@ class LatencyWatch:
                 self._open.remove(limit)
         return not self._open
 
+    def verdict(self, limit: Limit, samples: LatencySamples) -> Verdict:
+        """Return the verdict a limit came to, or that of the last look at all samples.
+
+        It is that of `judge_latency`, without another look at what was seen before.
+        """
+        if limit in self.settled:
+            return self.settled[limit]
+        found = _at_look(limit, samples, samples.n, self._levels)
+        return _conclude(limit, found, levels=self._levels)
+
 
 def judge_memory(
     limit: Limit, reference_bytes: int, *, variant_bytes: int, levels: Levels

@@ -153,6 +153,13 @@ def test_a_watch_stops_where_the_verdict_falls():
     whole = noisy(1.2, 60)
     for limit in limits:
         assert watch.settled[limit] == judge_latency(limit, whole, levels=levels(0.05, 20))
+        assert watch.verdict(limit, whole) is watch.settled[limit]
+
+
+def test_what_no_look_decided_the_last_one_does():
+    limit, watch = parse_limit("max_e2e_ratio", 1.03), LatencyWatch([], LEVELS)
+
+    assert watch.verdict(limit, noisy(1.03, 60)) == judge("max_e2e_ratio", 1.03, noisy(1.03, 60))
 
 
 def test_a_watch_of_nothing_has_enough_at_once():
