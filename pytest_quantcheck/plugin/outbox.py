@@ -12,6 +12,7 @@ from pytest_quantcheck.core.examples import (
     ScoresRecord,
     key_of,
     pack,
+    read_line,
     to_line,
 )
 from pytest_quantcheck.core.metric import METRICS
@@ -177,6 +178,15 @@ def write_run(path: Path, run: RunRecord, lines: Collection[str]) -> RunRecord:
         run = replace(run, examples=file)
     _replace(path, f"{render_json(run)}\n".encode())
     return run
+
+
+def write_html(path: Path, run: RunRecord, lines: Collection[str]) -> None:
+    """Write a run as a page."""
+    from pytest_quantcheck.report.html.page import render_html
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page = render_html(run, dict(map(read_line, sorted(lines))))
+    _replace(path, f"{page}\n".encode())
 
 
 def _replace(path: Path, data: bytes) -> None:

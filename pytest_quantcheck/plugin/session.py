@@ -69,7 +69,7 @@ class QuantcheckSession:
         self.waivers = Waivers(now.date(), is_off=config.getoption("runxfail", default=False))
         self.ledger = Ledger(started=now.isoformat(timespec="seconds"))
         self.journal = Journalist(settings.json_path, started=self.ledger.started)
-        self.outbox = Outbox(is_asked=settings.json_path is not None, redact=settings.redact)
+        self.outbox = Outbox(is_asked=settings.keeps_examples, redact=settings.redact)
         self._config = config
         self._budgets: dict[str, tuple[Budget, ...]] = {}
         self._n_marks: dict[str, int] = {}

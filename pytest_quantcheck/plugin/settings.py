@@ -19,6 +19,7 @@ from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
 from pytest_quantcheck.plugin.declared import read_declared
 from pytest_quantcheck.plugin.models import folders_of, model_under_test
+from pytest_quantcheck.report.html import check_installed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,8 +64,14 @@ class Settings:
     """Where; None: in pytest's cache."""
     updates_reference: bool
     json_path: Path | None
+    html_path: Path | None
     known_variants: Mapping[str, Variant] = field(repr=False)
     """Built-in and declared, by name."""
+
+    @property
+    def keeps_examples(self) -> bool:
+        """Whether a report asks for per-example records."""
+        return self.json_path is not None or self.html_path is not None
 
     def may_stop(self, target: Target) -> bool:
         """Whether verdicts may come early; claims about given examples only where asked for."""
@@ -112,7 +119,8 @@ def read_settings(config: pytest.Config) -> Settings:
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
         **_store(raw, config),
-        json_path=_json_path(config.getoption("quant_json"), config.invocation_params.dir),
+        json_path=_report_path("json", config),
+        html_path=_html_path(config),
         known_variants=known,
     )
 
@@ -218,14 +226,23 @@ def _store(raw: _Raw, config: pytest.Config) -> dict[str, Any]:
     return {"keeps_reference": not is_off, "store_folder": path, "updates_reference": updates}
 
 
-def _json_path(asked: str | None, folder: Path) -> Path | None:
-    """Return where the run is written, refused before anything is measured for it."""
+def _html_path(config: pytest.Config) -> Path | None:
+    """Return where the page is written, refused where it could not be made."""
+    path = _report_path("html", config)
+    if path is not None:
+        check_installed("--quant-html")
+    return path
+
+
+def _report_path(name: str, config: pytest.Config) -> Path | None:
+    """Return where a report is written, refused before anything is measured for it."""
+    asked = config.getoption(f"quant_{name}")
     if asked is None:
         return None
-    path = folder / asked
+    path = Path(config.invocation_params.dir / asked)
     parent = next(above for above in path.parents if above.exists())
     if path.is_dir() or not parent.is_dir():
-        raise UsageError(f"--quant-json={asked}: expected a file that can be written")
+        raise UsageError(f"--quant-{name}={asked}: expected a file that can be written")
     return path
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
-from pytest_quantcheck.plugin.outbox import write_run
+from pytest_quantcheck.plugin.outbox import write_html, write_run
 from pytest_quantcheck.plugin.pilots import remember
 from pytest_quantcheck.report.terminal import by_model, render_final, render_summary
 from pytest_quantcheck.report.wording import budgets_in_words, headline
@@ -80,6 +81,8 @@ class Summary:
         if path := self._session.settings.json_path:
             run = write_run(path, run, self._session.journal.examples)
             self._session.journal.remove()
+        if path := self._session.settings.html_path:
+            write_html(path, run, self._session.journal.examples)
         self._config.hook.pytest_quantcheck_finish(run=run)
 
     def pytest_unconfigure(self) -> None:
@@ -99,6 +102,8 @@ class Summary:
                 self._write(terminalreporter, line)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
+        if path := self._session.settings.html_path:
+            terminalreporter.write_line(f"quantcheck: page written to {os.path.relpath(path)}")
         terminalreporter.write_line(render_final(run))
 
     def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:

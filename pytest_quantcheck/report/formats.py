@@ -46,6 +46,10 @@ FORMATS = {
         summary="the run as --quant-json writes it",
         target="pytest_quantcheck.report.json:render_as_json",
     ),
+    "html": Format(
+        summary="the page that --quant-html writes",
+        target="pytest_quantcheck.report.html:render_as_html",
+    ),
 }
 """By name; a new format is a function and an entry here."""
 

@@ -41,7 +41,7 @@ def test_the_readme_shows_the_example_as_it_is():
 
 
 def test_every_setting_is_in_the_reference():
-    for name in (*OPTIONS, *FLAGS, "json"):
+    for name in (*OPTIONS, *FLAGS, "json", "html"):
         assert f"| `{name}" in REFERENCE
 
 

@@ -21,14 +21,15 @@ manual = Documents.from_examples(
 @pytest.mark.quant_budget("int4", workload=manual, max_mean_kl=0.001)
 def test_private(quant): ...
 """
-OUTPUTS = ("--quant-json=out/run.json", "--junitxml=out/junit.xml", "-vv", "--color=no")
+FILES = ("--quant-json=out/run.json", "--quant-html=out/run.html", "--junitxml=out/junit.xml")
+OUTPUTS = (*FILES, "-vv", "--color=no")
 
 
 def everything(project, result):
     """Return all that left: what the terminal showed, and every file in its plain text."""
     written = [path.read_bytes() for path in (project.pytester.path / "out").iterdir()]
     texts = [gzip.decompress(one) if one[:2] == b"\x1f\x8b" else one for one in written]
-    assert len(texts) == 3  # run, per-example records, JUnit
+    assert len(texts) == 4  # run, per-example records, page, JUnit
     return "\n".join([result.stdout.str(), *(text.decode() for text in texts)])
 
 

@@ -1,0 +1,100 @@
+"""Times, throughput and memory of variants that were timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_quantcheck.core.quantity import (
+    Unit,
+    format_bytes,
+    format_count,
+    format_interval,
+    format_quantity,
+)
+from pytest_quantcheck.report.html.texts import NONE, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_quantcheck.core.serving import (
+        LatencyRecord,
+        RatioRecord,
+        ServingRecord,
+        TimeRecord,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServingRow:
+    """One model at one batch size."""
+
+    place: str
+    variant: str
+    is_reference: bool
+    ttft: str
+    tpot: str
+    e2e: str
+    throughput: str
+    ratio: str
+    """Throughput, variant over reference."""
+    peak: str
+    cost: str
+    how: str
+
+
+def serving_rows(latencies: Sequence[LatencyRecord]) -> list[ServingRow]:
+    """Return a row for each model and batch size, the reference before its variants."""
+    rows: list[ServingRow] = []
+    seen = set()
+    for record in latencies:
+        key = (record.model, record.workload, record.slice, record.reference.variant_label)
+        if key not in seen:
+            seen.add(key)
+            rows.append(_row(record, record.reference, None))
+        rows.append(_row(record, record.variant, record.throughput_ratio))
+    return rows
+
+
+def _row(record: LatencyRecord, side: ServingRecord, ratio: RatioRecord | None) -> ServingRow:
+    place = record.workload + ("" if record.slice is None else f"[{record.slice}]")
+    peak, cost = side.memory.peak_bytes, side.cost_per_million_tokens
+    return ServingRow(
+        place=shown(place),
+        variant=shown(side.variant_label),
+        is_reference=ratio is None,
+        ttft=_time(side.ttft),
+        tpot=_time(side.tpot),
+        e2e=_time(side.e2e),
+        throughput=format_quantity(side.tokens_per_second, Unit.TOKENS_PER_SECOND),
+        ratio=_ratio(ratio),
+        peak=NONE if peak is None else format_bytes(peak),
+        cost=NONE if cost is None else f"{cost:.2f}",
+        how=shown("; ".join(_how(record, side))),
+    )
+
+
+def _time(time: TimeRecord | None) -> str:
+    return NONE if time is None else format_quantity(time.median_ms, Unit.MILLISECONDS)
+
+
+def _ratio(ratio: RatioRecord | None) -> str:
+    if ratio is None:
+        return "1"
+    value = format_quantity(ratio.value, Unit.RATIO)
+    if ratio.low is None or ratio.high is None:
+        return value
+    return f"{value} {format_interval(ratio.low, ratio.high, Unit.RATIO)}"
+
+
+def _how(record: LatencyRecord, side: ServingRecord) -> Iterator[str]:
+    yield record.runtime
+    yield f"{side.mode}, {side.fallback}" if side.fallback else side.mode
+    yield (
+        f"{format_count(record.prompt_tokens)} + {format_count(record.new_tokens)} tokens, batch "
+        f"{record.batch_size}"
+    )
+    unit = "pairs" if record.schedule == "pairs" else "blocks of loads"
+    yield f"{format_count(record.n)} {unit}, on {record.device_name}"
+    if record.contention not in {"none", ""}:
+        yield f"others on the device: {record.contention}"

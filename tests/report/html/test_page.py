@@ -1,0 +1,206 @@
+"""The page shows what the records say, loads nothing, and nothing in it can act."""
+
+import base64
+import hashlib
+import json
+import re
+from dataclasses import replace
+
+import html_report
+import known_latencies
+import known_records as known
+import pytest
+from example_records import measured_record, rows
+from hostile_runs import BROKEN, ENDING, SCRIPT, TURNED, hostile_run
+
+from pytest_quantcheck.core.examples import key_of, to_line
+from pytest_quantcheck.core.redaction import Redact, redacted_examples, redacted_run
+from pytest_quantcheck.report.html.page import render_html
+
+INT4 = replace(
+    known.MEASURED,
+    variant="int4",
+    variant_label="int4 (nf4)",
+    is_reference=False,
+    level=0.889,
+    weight_bytes=4_500_000_000,
+)
+RUN = known.run(
+    known.CHECK,
+    replace(known.CHECK, variant="int8", variant_label="int8", outcome="pass", value=0.002),
+    measurements=[known.MEASURED, INT4],
+    latencies=[known_latencies.LATENCY],
+    warnings=["beware of the dog"],
+)
+
+
+def cards_of(text):
+    begin = text.index(mark := '<script type="application/json" id="cards-data">') + len(mark)
+    return json.loads(text[begin : text.index("</script>", begin)])
+
+
+def test_each_budget_is_shown_with_its_figures_and_its_argument(read):
+    shown = read(render_html(RUN, {})).text_of()
+
+    for text in (
+        "1 of 2 budgets shown to be kept; 1 need more evidence.",
+        "91.2 %",
+        "88.9 %",
+        "2.3 pp",
+        "[1.5, 3.2]",
+        "≤ 3.0 pp",
+        "1,200",
+        "INCONCLUSIVE",
+        "PASS",
+        "exact unconditional test",
+        "40 lost, 12 gained",
+        "0.9 > 0.0025",
+        "max_accuracy_drop=0.03",
+        "~2,900 more examples",
+        "test_a.py:12",
+        "beware of the dog",
+        "NVIDIA H100",
+        "torch 2.13.0",
+        "26.00 ms",
+        "0.770 [0.762, 0.778]",
+        "4.2 GiB",
+    ):
+        assert text in " ".join(shown.split())
+
+
+def test_a_run_without_any_budget_has_a_page(read):
+    empty = replace(known.run(measurements=()), environment=None, environments=[])
+
+    assert "No budget was decided." in read(render_html(empty, {})).text_of()
+
+
+@pytest.mark.parametrize("run", [RUN, hostile_run()[0]], ids=["plain", "hostile"])
+def test_the_page_loads_nothing_and_admits_its_own_script_alone(read, run):
+    text = render_html(run, {})
+
+    page = read(text)
+    policy = next(
+        attributes["content"]
+        for tag, attributes in page.elements
+        if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy.startswith("default-src 'none'; img-src data:; ")
+    for kind, tag in (("style-src", "style"), ("script-src", "script")):
+        own = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert len(own) == 1
+        digest = base64.b64encode(hashlib.sha256(own[0].encode()).digest()).decode()
+        assert f"{kind} 'sha256-{digest}'" in policy
+    assert not re.search(r"url\(|@import|innerHTML|eval\(", text)
+    for tag, attributes in page.elements:
+        assert tag not in {"img", "iframe", "object", "embed", "base", "form"}
+        assert not {"src", "style"} & set(attributes)
+        assert not [name for name in attributes if name.startswith("on")]
+        assert attributes.get("href", "#").startswith(("#", "data:,"))
+
+
+def test_text_of_models_and_data_is_no_markup(read):
+    run, examples = hostile_run()
+
+    text = render_html(run, examples)
+
+    page = read(text)
+    assert sum(tag == "script" for tag, _ in page.elements) == 2
+    assert SCRIPT in page.text_of("bdi")
+    assert page.text_of("bdi").count(ENDING) > 5
+    assert "49" not in re.findall(r"<bdi>(.*?)</bdi>", text)
+    assert not set(TURNED + BROKEN) & set(text) - set("abcdefghijklmnopqrstuvwxyz[]0123456789 \\m")
+    assert r"ab\u202ecd\u2066ef" in page.text_of("bdi")
+    cards = cards_of(text)
+    assert {card["b"] for card in cards} >= {SCRIPT, ENDING, r"ab\u202ecd\u2066ef"}
+    assert any(r"nul \x00 bell \x07 escape \x1b[31m half \ud800 end" in card["b"] for card in cards)
+    assert len(max((card["b"] for card in cards), key=len)) < 5_000
+    text.encode("utf-8")
+
+
+def test_flips_are_found_in_the_per_example_records():
+    before = rows("accuracy", [1, 1, 0, 1])
+    first = measured_record(before, variant="fp16", outputs=["a", "b", "c", "d"], margins=[1.0] * 4)
+    key = key_of(to_line(first))
+    second = measured_record(
+        rows("accuracy", [0, 1, 1, 0]),
+        reference=key,
+        outputs=["x", "b", "y", "z"],
+        prompts=["p0", None, "p2", "p3"],
+        expected=["a", None, "y", "d"],
+        slices=["billing", None, None, "returns"],
+        margins=[-0.5, 1.0, 2.0, -4.0],
+    )
+    check = replace(known.CHECK, examples=key_of(to_line(second)), worst=[])
+
+    cards = cards_of(render_html(known.run(check), {key: first, check.examples: second}))
+
+    assert [(card["i"], card["k"]) for card in cards] == [
+        ("e3", "harmful"),
+        ("e0", "harmful"),
+        ("e2", "lucky"),
+    ]
+    assert cards[1] == {
+        "w": "triage",
+        "v": "int4 (nf4)",
+        "m": "accuracy",
+        "i": "e0",
+        "s": "billing",
+        "p": "p0",
+        "e": "a",
+        "a": "a",
+        "b": "x",
+        "k": "harmful",
+        "c": "margin +1.00 → -0.50 nats",
+    }
+
+
+def test_without_per_example_records_the_worst_of_each_budget_are_shown():
+    cards = cards_of(render_html(RUN, {}))
+
+    assert [card["v"] for card in cards] == ["int4 (nf4)", "int8"]
+    assert (cards[0]["i"], cards[0]["p"]) == ("e17", "Which queue?\nMy card was charged twice.")
+
+
+@pytest.mark.parametrize("redact", [Redact.TEXT, Redact.IDS])
+def test_what_may_not_leave_is_not_on_the_page(redact):
+    examples = measured_record(rows("accuracy", [1]), ids=["e17"], outputs=["charged twice"])
+    run = redacted_run(RUN, redact)
+    run = replace(run, environments=[replace(known.ENVIRONMENT, redact=redact.value)])
+
+    text = render_html(run, {"k": redacted_examples(examples, redact)})
+
+    assert {word for word in ("charged", "returns", "e17") if word in text} == set()
+    assert cards_of(text) == []
+    assert f"quant_redact={redact.value}" in text
+
+
+def test_a_page_of_ten_thousand_examples_stays_small():
+    run, examples = html_report.large_run(2_000, 50)
+
+    text = render_html(run, examples)
+
+    assert len(text.encode()) < 2_000_000
+    assert len(cards_of(text)) > 800
+
+
+def test_more_cards_than_a_page_can_hold_are_cut_and_counted(monkeypatch):
+    monkeypatch.setattr("pytest_quantcheck.report.html.cards.MOST_CARDS", 30)
+    run, examples = html_report.large_run(200, 4)
+
+    text = render_html(run, examples)
+
+    cards = cards_of(text)
+    assert len(cards) == 30
+    assert len({card["v"] for card in cards[:4]}) == 4
+    assert re.search(r"The page holds the 30 of \d+ changed examples", text)
+
+
+def test_texts_become_short_where_a_page_is_full(monkeypatch):
+    monkeypatch.setattr("pytest_quantcheck.report.html.cards.LONG_BYTES", 5_000)
+    monkeypatch.setattr("pytest_quantcheck.report.html.cards.MOST_BYTES", 20_000)
+    run, examples = html_report.large_run(400, 4)
+
+    cards = cards_of(render_html(run, examples))
+
+    assert len(cards[0]["p"]) > 250 > len(cards[-1]["p"])
+    assert len(json.dumps(cards).encode()) < 25_000
