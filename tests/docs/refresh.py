@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from shown import BLOCK, ROOT, part_of, run
+from shown import BLOCK, ROOT, SHOWING, part_of, run
 
 
 def main(names: list[str]) -> None:
     """Run every command behind a shown output once, and put what it prints into its blocks."""
-    pages = [ROOT / name for name in names or ["README.md", "docs/tutorial.md"]]
+    pages = [ROOT / name for name in names or SHOWING]
     outputs: dict[str, str] = {}
     for page in pages:
         text = page.read_text(encoding="utf-8")

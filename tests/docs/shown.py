@@ -25,6 +25,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
+SHOWING = ("README.md", "docs/tutorial.md")
+"""Documents with outputs."""
 BLOCK = re.compile(
     r"<!-- (?P<command>pytest[^:\n]*(?:::[^:\n]*)*): (?P<part>[^\n]+?) -->\n"
     r"```text\n(?P<text>.*?)```",

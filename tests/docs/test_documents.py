@@ -34,9 +34,12 @@ def test_python_blocks_are_python(page):
     assert all(ast.parse(block) for block in blocks(page, "python"))
 
 
-def test_the_readme_shows_the_example_as_it_is():
-    (shown,) = blocks(ROOT / "README.md", "python")
+def test_the_readme_shows_the_example_as_it_is_and_limits_that_exist():
+    shown, serving = blocks(ROOT / "README.md", "python")
 
+    for keyword, value in re.findall(r"\b(max_\w+)=([\d.]+)", serving):
+        parse_limit(keyword, float(value))
+    assert "def test_serving(quant):" in serving
     assert shown in (ROOT / "example_project/tests/test_helpdesk.py").read_text(encoding="utf-8")
 
 
