@@ -7,8 +7,8 @@ The suite has 3 workloads (HellaSwag, ARC-Easy, BoolQ) and 2 variants (int8, nf4
 pytest: cold (nothing stored), warm (the reference's results stored), and both with early stopping.
 lm-evaluation-harness scores the same examples in fp16, int8 and nf4, in batches of 64. All of it
 happens in one process that has imported everything before, so that seconds are those of loading
-models, scoring and deciding. No phase begins after --seconds. DATA holds hellaswag.jsonl,
-arc_easy.jsonl and boolq.jsonl (`id context choices gold`).
+models, scoring and deciding; a second table says which. No phase begins after --seconds. DATA holds
+hellaswag.jsonl, arc_easy.jsonl and boolq.jsonl (`id context choices gold`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import json
 import tempfile
 import time
 from importlib import import_module
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import pytest
 import torch
 import transformers
 from common.peer import LARGEST_BATCH, peer_version, quiet
+from common.phases import show_phases, timed_phases
 
 from pytest_quantcheck.measure.device import choose_device
 
@@ -94,11 +96,15 @@ class Suite:
         self._options = options
 
     def run(self, name: str, *options: str) -> dict[str, Any]:
-        """Return the seconds and verdicts of one run."""
+        """Return the seconds, by phase too, and verdicts of one run."""
         record = self._folder / f"{name.replace(' ', '-')}.json"
         shown = io.StringIO()
         started = time.perf_counter()
-        with contextlib.redirect_stdout(shown), contextlib.redirect_stderr(shown):
+        with (
+            timed_phases() as phases,
+            contextlib.redirect_stdout(shown),
+            contextlib.redirect_stderr(shown),
+        ):
             status = pytest.main(
                 [
                     str(self._folder),
@@ -109,11 +115,13 @@ class Suite:
                     "no:cacheprovider",
                     "--import-mode=importlib",
                     "-q",
+                    *_plugin_options(),
                     f"--quant-json={record}",
                     *self._options,
                     *options,
                 ]
             )
+            by_phase = phases.stop()
         seconds = time.perf_counter() - started
         _free()
         if not record.exists():
@@ -125,10 +133,17 @@ class Suite:
             print(f"{name}: not every budget got a verdict\n{shown.getvalue()}", flush=True)
         return {
             "seconds": seconds,
+            "by_phase": by_phase,
             "status": int(status),
             "verdicts": {_key(one): one["outcome"] for one in checks},
             "examples": {_key(one): one.get("n") for one in checks},
         }
+
+
+def _plugin_options() -> list[str]:
+    """Return the options that load the plugin; none where pytest finds it by itself."""
+    is_installed = bool(entry_points(group="pytest11", name="quantcheck"))
+    return [] if is_installed else ["-p", "pytest_quantcheck.plugin"]
 
 
 def _key(check: dict[str, Any]) -> str:
@@ -247,6 +262,7 @@ def show(found: dict[str, Any]) -> None:
     for phase, row in phases.items():
         ratio = f"{theirs['seconds'] / row['seconds']:.1f}" if theirs else "absent"
         print(f"| {phase} | {row['seconds']:.2f} | {ratio} | {_agreement(row, phases)} |")
+    show_phases({name: row["by_phase"] for name, row in phases.items() if "by_phase" in row})
 
 
 def _agreement(row: dict[str, Any], phases: dict[str, Any]) -> str:

@@ -7,6 +7,10 @@ import json
 import tomllib
 
 import suite_cost
+from common.phases import REST, Phases, timed_phases
+
+from pytest_quantcheck.measure.engine import causal
+from pytest_quantcheck.measure.pool import Pool
 
 
 def test_the_suite_has_three_workloads_and_two_variants(tmp_path):
@@ -35,3 +39,46 @@ def test_the_table_says_how_many_verdicts_agree(capsys):
     suite_cost.show({"phases": phases})
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == ["| cold | 4.00 | 5.0 | 2 of 2 |", "| warm early | 1.00 | 20.0 | 1 of 2 |"]
+
+
+def test_a_second_table_says_where_the_seconds_went(capsys):
+    phases = {
+        "harness": {"seconds": 20.0},
+        "cold": {"seconds": 4.0, "by_phase": {"loading": 1.5, "rest": 2.5}},
+        "warm": {"seconds": 3.0, "by_phase": {"loading": 1.0, "rest": 2.0}},
+    }
+    suite_cost.show({"phases": phases})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-4:] == [
+        "| seconds | cold | warm |",
+        "| --- | --- | --- |",
+        "| loading | 1.50 | 1.00 |",
+        "| rest | 2.50 | 2.00 |",
+    ]
+
+
+def test_each_second_counts_in_the_innermost_phase():
+    now = iter([0.0, 1.0, 3.0, 6.0, 10.0, 15.0])
+    phases = Phases(clock=lambda: next(now))
+    with phases.running("loading"), phases.running("deciding"):
+        pass
+    assert phases.stop() == {
+        **dict.fromkeys(phases.seconds, 0.0),
+        REST: 1.0 + 5.0,
+        "loading": 2.0 + 4.0,
+        "deciding": 3.0,
+    }
+
+
+def test_nothing_stays_timed():
+    before = Pool._load, Pool.close, causal.choose_plan
+    with timed_phases():
+        assert Pool._load is not before[0]
+    assert (Pool._load, Pool.close, causal.choose_plan) == before
+
+
+def test_the_plugin_is_loaded_by_name_where_nothing_announces_it(monkeypatch):
+    monkeypatch.setattr(suite_cost, "entry_points", lambda **_: ())
+    assert suite_cost._plugin_options() == ["-p", "pytest_quantcheck.plugin"]
+    monkeypatch.setattr(suite_cost, "entry_points", lambda **_: ("quantcheck",))
+    assert suite_cost._plugin_options() == []
