@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def cheapest_line(run: RunRecord) -> str:
         counts = ", ".join(f"{name} {shown[name]} of {asked[name]}" for name in asked)
         return f"no variant has every budget shown: {counts}"
     costs = _costs(run.latencies, [labels[name] for name in complete])
-    weights = weights_of(run)
+    weights = dict.fromkeys(labels.values(), math.inf) | weights_of(run)
     best = min(complete, key=lambda name: (costs.get(labels[name], 0), weights[labels[name]]))
     notes = [budgets_in_words(asked[best])]
     notes += [f"{name} has {n}" for name, n in asked.items() if n > asked[best]]
@@ -58,7 +59,7 @@ def cheapest_line(run: RunRecord) -> str:
     return f"cheapest variant with every budget shown: {best} ({'; '.join(notes)})"
 
 
-def _without_budgets(run: RunRecord, asked: Iterable[str], weight_bytes: int) -> list[str]:
+def _without_budgets(run: RunRecord, asked: Iterable[str], weight_bytes: float) -> list[str]:
     """Return the variants that are smaller, and that nobody asks anything of."""
     measured = {one.variant for one in run.measurements if one.weight_bytes < weight_bytes}
     return sorted(measured - {*asked})

@@ -106,6 +106,13 @@ def test_weights_come_from_budgets_on_them_where_nothing_was_measured():
     assert "shown: int4" in said(large, small, variants=())
 
 
+def test_unknown_sizes_are_never_the_smallest():
+    found = [*checks("int4", "pass"), *checks("int8", "pass")]
+
+    assert "shown: int8" in said(*found, variants=["int8"])
+    assert "shown: int4" in said(*found, variants=[])
+
+
 def test_a_price_decides_where_all_were_timed_at_one_shape():
     found = [*checks("int8", "pass"), *checks("int4", "pass")]
     timed = [costing("int8", 18.0, reference=14.0), costing("int4", 16.0, reference=20.0)]
