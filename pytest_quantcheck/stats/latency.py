@@ -103,11 +103,18 @@ def rank_signed(values: NDArray[np.float64]) -> SignedRanks:
     (0.035, 0.03125, 0.21875)
     """
     n = values.size
-    first, second = np.triu_indices(n)
+    first, second = _pairs_of(n)
     return SignedRanks(
         walsh=np.sort((values[first] + values[second]) / 2),
         tail=_exact_tail(n) if n <= _EXACT_UP_TO else _normal_tail(n),
     )
+
+
+@lru_cache(maxsize=8)
+def _pairs_of(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of all pairs of n values, each with itself too."""
+    first, second = np.triu_indices(n)
+    return first, second
 
 
 @lru_cache(maxsize=_EXACT_UP_TO)
@@ -151,6 +158,10 @@ def log_ratios(runs: TimedRuns) -> NDArray[np.float64]:
             raise MeasurementError(
                 f"block {np.argmax(lacking)} has no run of the {model}; each block needs both"
             )
+    if np.all(counts == 1):
+        both = np.empty_like(logs).reshape(2, -1)
+        both[runs.is_variant.astype(np.intp), runs.blocks] = logs
+        return np.asarray(both[1] - both[0])
     reference, variant = (
         _block_medians(logs[chosen], runs.blocks[chosen], counts=counts[row])
         for row, chosen in enumerate((~runs.is_variant, runs.is_variant))

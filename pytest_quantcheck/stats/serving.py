@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.limit import Statistic
@@ -168,12 +169,13 @@ def _at_look(limit: Limit, samples: LatencySamples, n: int, levels: Levels) -> _
 
 
 def _looks(limit: Limit, samples: LatencySamples, n: int, *, alpha: float, is_pass: bool) -> Looks:
-    def smallest_p(blocks: int) -> float:
-        if limit.quantile is None:
-            return smallest_ratio_p(blocks) if blocks >= fewest_blocks(samples) else 1.0
-        runs = blocks * round(len(samples.runs) / (2 * max(samples.n, 1)))
-        return smallest_percentile_p(limit.quantile, runs, is_pass=is_pass)
-
+    if limit.quantile is None:
+        smallest_p = partial(smallest_ratio_p, fewest=fewest_blocks(samples))
+    else:
+        runs = round(len(samples.runs) / (2 * max(samples.n, 1)))
+        smallest_p = partial(
+            smallest_percentile_p, quantile=limit.quantile, runs=runs, is_pass=is_pass
+        )
     return looks_until(
         n,
         samples.looks,

@@ -45,7 +45,7 @@ class Table:
     columns: dict[str, str]
     """From headers to formats, as in `"{false_pass:.4f} / {false_fail:.4f}"`."""
     runs: int = 0
-    """Simulated budgets a cell, 10,000 or more; 0 where every result is enumerated."""
+    """Simulated budgets a cell, 10,000 or more (of sessions 4,000); 0 where all is enumerated."""
     parts: int = 1
     """Into how many a cell is divided, so that cores share it; a part takes some 10 seconds."""
     nominal: dict[str, float] = field(default_factory=dict)

@@ -45,10 +45,11 @@ def test_figures_are_whole_and_of_enough_runs(name):
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_a_table_is_enumerated_or_of_ten_thousand_runs(name):
+def test_a_table_is_enumerated_or_of_thousands_of_runs(name):
     table = TABLES[name]
 
-    assert table.runs == 0 or table.runs >= 10_000
+    fewest = 4_000 if table.simulated == "sessions" else 10_000  # of many runs each
+    assert table.runs == 0 or table.runs >= fewest
     assert table.cells
     assert len({json.dumps(cell) for cell in table.cells}) == len(table.cells)
     assert {"\n", "|"}.isdisjoint("".join(table.columns))

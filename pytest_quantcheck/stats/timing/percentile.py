@@ -109,11 +109,11 @@ anything at alpha = 0.05; set repeats=299 or more, or limit p95 or lower
         )
 
 
-def smallest_percentile_p(quantile: float, n_runs: int, *, is_pass: bool) -> float:
-    """Return the smallest p-value that so many runs can give at an early look."""
-    if n_runs < FIRST_LOOK:
+def smallest_percentile_p(n: int, *, quantile: float, runs: int, is_pass: bool) -> float:
+    """Return the smallest p-value that n blocks of so many runs can give at an early look."""
+    if n * runs < FIRST_LOOK:
         return 1.0
-    return (quantile if is_pass else 1 - quantile) ** n_runs
+    return (quantile if is_pass else 1 - quantile) ** (n * runs)
 
 
 def examine_percentile(

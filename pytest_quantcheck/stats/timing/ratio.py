@@ -50,9 +50,9 @@ class RatioQuestion:
         return math.exp(self.sign * log_ratio)
 
 
-def smallest_ratio_p(n: int) -> float:
-    """Return the smallest p-value that n blocks can give."""
-    return 2.0**-n
+def smallest_ratio_p(n: int, *, fewest: int = 1) -> float:
+    """Return the smallest p-value that n blocks can give, 1 where there are too few for any."""
+    return 2.0**-n if n >= fewest else 1.0
 
 
 def read_limit(limit: Limit) -> RatioQuestion:
@@ -95,7 +95,6 @@ def examine_ratio(limit: Limit, samples: LatencySamples, *, look: Look, levels: 
         n_clusters=None,
         method=_METHOD,
     )
-    scale = _scale(ranks, n)
     return Evidence(
         estimate=estimate,
         degradation=ranks.pseudo_median,
@@ -105,7 +104,7 @@ def examine_ratio(limit: Limit, samples: LatencySamples, *, look: Look, levels: 
         untested=_untested(samples, values),
         plan=lambda: _needed(
             asked.log_limit - ranks.pseudo_median,
-            scale=scale,
+            scale=_scale(ranks, n),
             levels=levels,
             at_least=fewest_blocks(samples),
         ),
@@ -114,7 +113,7 @@ def examine_ratio(limit: Limit, samples: LatencySamples, *, look: Look, levels: 
             _chance(
                 asked.sign * math.log(true) - asked.log_limit,
                 n=max(samples.n_planned, n),
-                scale=scale,
+                scale=_scale(ranks, n),
                 alpha=levels.alpha_fail,
             )
             if true > 0
