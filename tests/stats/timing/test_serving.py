@@ -1,4 +1,4 @@
-"""Verdicts on ratios, throughput and memory: closed forms, looks, and times that tell nothing."""
+"""Verdicts on ratios and throughput: closed forms, looks, and times that tell nothing."""
 
 import math
 from dataclasses import replace
@@ -13,7 +13,7 @@ from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.latency import estimate_latency_ratio, rank_signed
-from pytest_quantcheck.stats.serving import LatencyWatch, judge_latency, judge_memory
+from pytest_quantcheck.stats.serving import LatencyWatch, judge_latency
 from pytest_quantcheck.stats.timing.times import timed_runs
 
 LEVELS = levels(0.05, 1)
@@ -277,29 +277,3 @@ def test_teeth_are_those_of_all_planned_pairs():
     assert sharp.power_at == blunt.power_at == pytest.approx(1.15)
     assert sharp.power > 0.99
     assert blunt.power == 0.0  # 2**-12 is above 0.05/1000
-
-
-@pytest.mark.parametrize(
-    ("keyword", "limit", "sizes", "value", "outcome"),
-    [
-        ("max_peak_memory_ratio", 0.5, (200, 100), 0.5, Outcome.PASS),
-        ("max_peak_memory_ratio", 0.5, (200, 101), 0.505, Outcome.FAIL),
-        ("max_peak_memory_mib", 2, (1, 2 * 2**20), 2.0, Outcome.PASS),
-        ("max_peak_memory_mib", 2, (1, 2 * 2**20 + 1), 2 + 2**-20, Outcome.FAIL),
-    ],
-)
-def test_memory_is_compared_exactly(keyword, limit, sizes, value, outcome):
-    found = judge_memory(
-        parse_limit(keyword, limit), sizes[0], variant_bytes=sizes[1], levels=LEVELS
-    )
-
-    assert (found.outcome, found.reason) == (outcome, Reason.EXACT)
-    assert found.estimate.value == value
-    assert found.estimate.method == "exact comparison"
-
-
-@pytest.mark.parametrize(("sizes", "side"), [((0, 5), "reference"), ((5, 0), "variant")])
-def test_memory_of_nothing_is_an_error(sizes, side):
-    limit = parse_limit("max_peak_memory_ratio", 0.5)
-    with pytest.raises(MeasurementError, match=f"the {side} used 0 bytes while serving"):
-        judge_memory(limit, sizes[0], variant_bytes=sizes[1], levels=LEVELS)
