@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,18 @@ from markupsafe import Markup
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.asides import also_failing, noise
+from pytest_quantcheck.report.cheapest import cheapest_line
+from pytest_quantcheck.report.cliff import cliff_lines
 from pytest_quantcheck.report.html import frontier, intervals, predictions
 from pytest_quantcheck.report.html.cards import gallery_of
 from pytest_quantcheck.report.html.machine import machines, measurement_rows
 from pytest_quantcheck.report.html.serving import serving_rows
 from pytest_quantcheck.report.html.texts import NONE, shown
 from pytest_quantcheck.report.html.verdicts import verdict_rows
+from pytest_quantcheck.report.terminal import by_model
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     from pytest_quantcheck.core.examples import ExamplesRecord
@@ -75,7 +79,7 @@ def _digest(text: str) -> str:
 
 def _content(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> dict[str, Any]:
     """Return what the templates show."""
-    rows, gallery = verdict_rows(run.checks), gallery_of(run, examples)
+    rows, gallery = verdict_rows(run), gallery_of(run, examples)
     counts = Counter(check.outcome for check in run.checks)
     return {
         "title": ", ".join(shown(one.model) for one in run.environments) or "no model",
@@ -83,6 +87,7 @@ def _content(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> dict[str
         "machines": machines(run),
         "counts": {outcome: counts[outcome] for outcome in ("fail", "inconclusive", "pass")},
         "sentence": _sentence(run, counts),
+        "conclusions": [shown(text) for text in _conclusions(run)],
         "rows": rows,
         "percent": f"{100 * run.checks[0].confidence_level:.10g}" if run.checks else "90",
         "has_models": len(run.environments) > 1,
@@ -106,6 +111,15 @@ def _content(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> dict[str
         "count": format_count,
         "none_shown": NONE,
     }
+
+
+def _conclusions(run: RunRecord) -> Iterator[str]:
+    """Yield what the budgets of each model together show."""
+    for environment, part in by_model(run):
+        about = f"{environment.model}: " if len(run.environments) > 1 else ""
+        mine = replace(part, environment=environment)
+        texts = cheapest_line(mine), "; ".join(cliff_lines(mine))
+        yield from (about + text for text in texts if text)
 
 
 def _sentence(run: RunRecord, counts: Mapping[str, int]) -> str:

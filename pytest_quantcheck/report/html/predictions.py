@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.tokens import TokenRecord
 
 WIDTH, STRIP = 660, 52
-_START, _END = 12, 648
+START, END = 20, 640
 _BASE, _TALL = 40, 30
 _N_BINS = 64
 _LEAST_KL = 1e-7
@@ -158,14 +158,18 @@ def _of_divergence(
     numbers = [*_finite(number for one in found for number in (*one.values, *one.marks.values()))]
     low = max(min((number for number in numbers if number > 0), default=1e-3), _LEAST_KL)
     low, high = min(low, max(numbers) / 100), max(numbers) * 1.3
-    axis = Axis(low=low, high=high, start=_START, end=_END, is_log=True)
+    axis = Axis(low=low, high=high, start=START, end=END, is_log=True)
     return Spread(
         title=f"{shown(measured[0].workload)}: KL(reference ‖ variant)",
         caption="nats, logarithmic; each token where its divergence is kept, else each document",
-        ticks=[Tick(place=axis.place(one), text=f"{one:g}") for one in axis.ticks()],
+        ticks=[Tick(place=axis.place(one), text=_power(one)) for one in axis.ticks()],
         zero=None,
         strips=[_strip(one, axis, Unit.NATS) for one in found],
     )
+
+
+def _power(value: float) -> str:
+    return f"{value:g}".replace("e-0", "e-")
 
 
 def _divergences(record: ExamplesRecord | None) -> list[float]:
@@ -196,7 +200,7 @@ def _of_perplexity(
     if not numbers:
         return None
     low, high = padded([*numbers, 0.0], least=1e-6, share=0.04)
-    axis = Axis(low=low, high=high, start=_START, end=_END)
+    axis = Axis(low=low, high=high, start=START, end=END)
     return Spread(
         title=f"{shown(first.workload)}: loss, variant minus reference",
         caption="nats per token, each document",

@@ -13,6 +13,7 @@ from pytest_quantcheck.core.quantity import (
     format_quantity,
 )
 from pytest_quantcheck.report.html.texts import NONE, shown
+from pytest_quantcheck.report.serving import described, is_host_bound, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -70,7 +71,7 @@ def _row(record: LatencyRecord, side: ServingRecord, ratio: RatioRecord | None) 
         ratio=_ratio(ratio),
         peak=NONE if peak is None else format_bytes(peak),
         cost=NONE if cost is None else f"{cost:.2f}",
-        how=shown("; ".join(_how(record, side))),
+        how=shown(f"{place}: {'; '.join(_how(record))}"),
     )
 
 
@@ -87,14 +88,13 @@ def _ratio(ratio: RatioRecord | None) -> str:
     return f"{value} {format_interval(ratio.low, ratio.high, Unit.RATIO)}"
 
 
-def _how(record: LatencyRecord, side: ServingRecord) -> Iterator[str]:
-    yield record.runtime
-    yield f"{side.mode}, {side.fallback}" if side.fallback else side.mode
-    yield (
-        f"{format_count(record.prompt_tokens)} + {format_count(record.new_tokens)} tokens, batch "
-        f"{record.batch_size}"
-    )
+def _how(record: LatencyRecord) -> Iterator[str]:
+    yield where(record)
+    yield described(record)
     unit = "pairs" if record.schedule == "pairs" else "blocks of loads"
-    yield f"{format_count(record.n)} {unit}, on {record.device_name}"
-    if record.contention not in {"none", ""}:
-        yield f"others on the device: {record.contention}"
+    yield f"{format_count(record.n)} {unit}"
+    for side in (record.reference, record.variant):
+        if is_host_bound(side):
+            yield f"{side.variant_label} is host-bound: the host sets the pace"
+        if side.fallback:
+            yield f"{side.variant_label} ran {side.mode}: {side.fallback}"

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.quantity import Unit, format_count, format_pvalue, format_quantity
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.html.intervals import Interval, interval_of
-from pytest_quantcheck.report.html.texts import NONE, shown
+from pytest_quantcheck.report.html.texts import shown
+from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
 from pytest_quantcheck.report.tokens import describe_delta_p
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.core.record import CheckRecord, RunRecord
+    from pytest_quantcheck.core.serving import LatencyRecord
 
 _WORST_FIRST = ("fail", "inconclusive", "pass")
 
@@ -57,13 +59,13 @@ class VerdictRow:
         return self.drawn.share if self.drawn else -1e9
 
 
-def verdict_rows(checks: Sequence[CheckRecord]) -> list[VerdictRow]:
+def verdict_rows(run: RunRecord) -> list[VerdictRow]:
     """Return the rows of the table, the budgets that need attention first."""
-    rows = [_row(check) for check in checks]
+    rows = [_row(check, find_timing(check, run.latencies)) for check in run.checks]
     return sorted(rows, key=lambda row: (row.rank, -row.used))
 
 
-def _row(check: CheckRecord) -> VerdictRow:
+def _row(check: CheckRecord, timing: LatencyRecord | None) -> VerdictRow:
     value, _, interval = wording.value_with_interval(check).partition(" [")
     return VerdictRow(
         outcome=check.outcome,
@@ -77,12 +79,12 @@ def _row(check: CheckRecord) -> VerdictRow:
         level=wording.level(check, check.variant_level),
         value=value,
         interval=f"[{interval}" if interval else "",
-        n=format_count(check.n) if check.n else NONE,
+        n=format_count(check.n) if check.n else "",
         count=check.n,
         drawn=interval_of(check),
         tags=[*_tags(check)],
         reason=shown(wording.reason_text(check) + (f"; {check.note}" if check.note else "")),
-        facts=[Fact(term=term, text=shown(text)) for term, text in _facts(check)],
+        facts=[Fact(term=term, text=shown(text)) for term, text in _facts(check, timing)],
     )
 
 
@@ -101,11 +103,13 @@ def _tags(check: CheckRecord) -> Iterator[str]:
         yield "these examples only"
 
 
-def _facts(check: CheckRecord) -> Iterator[tuple[str, str]]:
+def _facts(check: CheckRecord, timing: LatencyRecord | None) -> Iterator[tuple[str, str]]:
     """Yield what stands behind the verdict, in the order of the argument."""
     yield "budget", f"{check.keyword}={check.limit:g}, {check.gate} gate"
     yield from (("reason", text) for text in wording.reasons_of_the_team(check))
-    yield "examples", "; ".join(_examples(check))
+    if timing is not None:
+        yield from (("served", text) for text in describe_timing(check, timing))
+    yield wording.noun(check) if check.n else "examples", "; ".join(_examples(check))
     yield "method", check.method
     yield from _pvalues(check)
     if check.confidence_level and check.low is not None:
@@ -115,6 +119,8 @@ def _facts(check: CheckRecord) -> Iterator[tuple[str, str]]:
     yield from _power(check)
     if more := wording.more_examples(check):
         yield "would settle it", f"{more} (80 % chance at this estimate)"
+    if timing is not None:
+        yield from (("would settle it", text) for text in settling(check, timing))
     yield from (("predictions", text) for text in describe_delta_p(check.divergence))
     yield from _slices(check)
     yield "test", f"{check.nodeid} ({check.path}:{check.line})"
@@ -122,7 +128,7 @@ def _facts(check: CheckRecord) -> Iterator[tuple[str, str]]:
 
 def _examples(check: CheckRecord) -> Iterator[str]:
     if not check.n:
-        yield "none: the weights as stored are compared"
+        yield "none: figures of memory are compared exactly"
         return
     size = f"{format_count(check.n)} {wording.noun(check)}"
     planned = check.n_planned

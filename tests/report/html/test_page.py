@@ -28,7 +28,7 @@ INT4 = replace(
 RUN = known.run(
     known.CHECK,
     replace(known.CHECK, variant="int8", variant_label="int8", outcome="pass", value=0.002),
-    measurements=[known.MEASURED, INT4],
+    measurements=[known.MEASURED, INT4, replace(INT4, variant="int8", variant_label="int8")],
     latencies=[known_latencies.LATENCY],
     warnings=["beware of the dog"],
 )
@@ -66,6 +66,41 @@ def test_each_budget_is_shown_with_its_figures_and_its_argument(read):
         "4.2 GiB",
     ):
         assert text in " ".join(shown.split())
+
+
+def test_what_was_timed_stands_behind_its_budget(read):
+    timing = known_latencies.LATENCY
+    check = replace(
+        known.CHECK,
+        workload=timing.workload,
+        fingerprint=timing.fingerprint,
+        metric="ttft",
+        keyword="max_ttft_ratio",
+        statistic="latency_ratio",
+        unit="ratio",
+        level_unit="milliseconds",
+        counts={},
+        worst=[],
+        value=1.25,
+        low=1.2,
+        high=1.3,
+        limit=1.5,
+    )
+
+    shown = " ".join(read(render_html(known.run(check, latencies=[timing]), {})).text_of().split())
+
+    assert "512 prompt tokens, 64 new, batch 1" in shown
+    assert "TTFT 24.00 -> 30.00 ms" in shown
+    assert "1,200 pairs" in shown
+    assert "50 % of the budget" in render_html(known.run(check), {})
+
+
+def test_what_all_budgets_show_together_stands_first(read):
+    check = replace(known.CHECK, outcome="pass")
+
+    page = read(render_html(known.run(check, measurements=[known.MEASURED, INT4]), {}))
+
+    assert "cheapest variant with every budget shown: int4 (1 budget)" in page.text_of("bdi")
 
 
 def test_a_run_without_any_budget_has_a_page(read):

@@ -198,7 +198,7 @@ def test_divergences_and_losses_are_drawn_for_each_variant():
     ]
     divergence, loss = (chart.strips[0] for chart in charts)
     assert divergence.text == "mean 0.01000 nats, p99 0.10000 nats, max 0.50000 nats, 4 values"
-    assert divergence.area.startswith("M12,40V")
+    assert divergence.area.startswith("M20,40V")
     assert [mark.text for mark in divergence.marks] == ["mean", "p99", "max"]
     assert loss.text == "mean 0.05000 nats, 2 values"
     assert charts[1].zero < loss.marks[0].place
