@@ -11,7 +11,8 @@ from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.core.verdict import Levels
-from pytest_quantcheck.plugin.evaluate import correctness_metric, estimated
+from pytest_quantcheck.plugin.checks import estimated
+from pytest_quantcheck.plugin.evaluate import correctness_metric
 from pytest_quantcheck.plugin.slices import CHANGES, collapsed
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.screen import ascii_safe

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
-from pytest_quantcheck.core.metric import METRICS, compares_models
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit
-from pytest_quantcheck.core.record import CheckRecord, MeasurementRecord
-from pytest_quantcheck.plugin.gallery import examine_changes
+from pytest_quantcheck.core.record import MeasurementRecord
+from pytest_quantcheck.plugin.checks import About, check_record
 from pytest_quantcheck.plugin.noise import noise_floor
 from pytest_quantcheck.plugin.pilots import pilot_of
 from pytest_quantcheck.plugin.slices import restrict
 from pytest_quantcheck.plugin.tokens import divergence_record
-from pytest_quantcheck.stats.mcnemar import mcnemar_p
 from pytest_quantcheck.stats.noise import hold_back
 from pytest_quantcheck.stats.pilot import foreseen_chance
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.budget import Budget, Gate
+    from pytest_quantcheck.core.budget import Budget, Gate, Target
     from pytest_quantcheck.core.limit import Limit
-    from pytest_quantcheck.core.verdict import Estimate, Levels, Verdict
+    from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.core.verdict import Levels, Verdict
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.plugin.watch import Settled
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -118,14 +116,14 @@ def evaluate(
     verdict = settled.verdict if settled else _judged(budget, *scores, terms)
     floor = noise_floor(budget.limit, pair, metric, terms)
     verdict = hold_back(verdict, floor=floor, bound=budget.limit.bound)
-    about = _About(
+    about = About(
         metric=metric,
         level_unit=METRICS[metric].level_unit,
         reference_level=metric_level(reference.scores[metric]),
         variant_level=metric_level(variant.scores[metric]),
         noise_floor=floor,
     )
-    record = _record(budget, pair, verdict=verdict, about=about, terms=terms)
+    record = check_record(budget, pair, verdict=verdict, about=about, terms=terms)
     return record if settled is None else _early(record, budget.limit, settled, scores[1].bounds)
 
 
@@ -192,105 +190,15 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _About:
-    metric: str
-    level_unit: Unit
-    reference_level: float
-    variant_level: float
-    noise_floor: float | None = None
-
-
 def _weights(budget: Budget, pair: Pair, terms: Terms) -> CheckRecord:
     sizes = pair.reference.weight_bytes, pair.variant.weight_bytes
     verdict = judge_weight_ratio(
         budget.limit, sizes[0], variant_bytes=sizes[1], levels=terms.levels
     )
-    about = _About(
+    about = About(
         metric="weight_memory",
         level_unit=Unit.BYTES,
         reference_level=float(sizes[0]),
         variant_level=float(sizes[1]),
     )
-    return _record(budget, pair, verdict=verdict, about=about, terms=terms)
-
-
-def _record(
-    budget: Budget, pair: Pair, *, verdict: Verdict, about: _About, terms: Terms
-) -> CheckRecord:
-    limit, where = budget.limit, budget.location
-    measured = pair.variant.measurement if limit.is_statistical else None
-    changes = examine_changes(pair.reference.measurement, measured, about.metric)
-    return CheckRecord(
-        nodeid=where.nodeid,
-        path=where.path,
-        line=where.line,
-        model=pair.variant.model,
-        variant=budget.variant,
-        variant_label=pair.variant.label,
-        reference_label=pair.reference.label,
-        workload=measured.workload_name if measured else "",
-        slice=budget.slice,
-        metric=about.metric,
-        keyword=limit.keyword,
-        statistic=limit.statistic.value,
-        bound=limit.bound.value,
-        limit=limit.value,
-        unit=limit.unit.value,
-        level_unit=about.level_unit.value,
-        reference_level=about.reference_level,
-        variant_level=about.variant_level,
-        **estimated(verdict.estimate),
-        alpha_pass=verdict.levels.alpha_pass,
-        alpha_fail=verdict.levels.alpha_fail,
-        outcome=verdict.outcome.value,
-        reason=verdict.reason.value,
-        note=verdict.note,
-        needed_n=verdict.needed_n,
-        power=verdict.power,
-        power_at=verdict.power_at,
-        gate=terms.gate.value,
-        target=terms.target.value,
-        is_statistical=limit.is_statistical and terms.target is Target.POPULATION,
-        is_in_family=terms.is_in_family,
-        waive_until=budget.waive_until.isoformat() if budget.waive_until else None,
-        is_waived=terms.is_waived,
-        budget_reason=budget.reason,
-        fingerprint=measured.fingerprint if measured else "",
-        prompt_fingerprint=measured.prompt_fingerprint if measured else "",
-        worst=list(changes.shown),
-        n_planned=None,
-        stopped_early=False,
-        n_worse=changes.n_worse,
-        n_better=changes.n_better,
-        slices=list(changes.slices),
-        divergence=divergence_record(measured) if compares_models(about.metric) else None,
-        n_diverged=changes.n_diverged,
-        mean_first_divergence=changes.mean_first_divergence,
-        noise_floor=about.noise_floor,
-        examples=pair.examples if measured else None,
-    )
-
-
-def estimated(estimate: Estimate) -> dict[str, Any]:
-    """Return the fields of a record that a procedure fills; what does not exist is None."""
-    has_p = estimate.n_clusters is None and not math.isnan(estimate.p_fail)
-    counts = dict(estimate.counts)
-    flips = (counts["losses"], counts["gains"]) if "losses" in counts and has_p else None
-    return {
-        "value": estimate.value,
-        "low": _known(estimate.low),
-        "high": _known(estimate.high),
-        "confidence_level": estimate.confidence_level,
-        "p_pass": _known(estimate.p_pass),
-        "p_fail": _known(estimate.p_fail),
-        "n": estimate.n,
-        "n_clusters": estimate.n_clusters,
-        "counts": counts,
-        "mcnemar_p": mcnemar_p(*flips) if flips else None,
-        "method": estimate.method,
-    }
-
-
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number
+    return check_record(budget, pair, verdict=verdict, about=about, terms=terms)
