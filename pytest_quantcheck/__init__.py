@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.workloads.classification import Classification
     from pytest_quantcheck.workloads.documents import Documents
     from pytest_quantcheck.workloads.generation import Generation
+    from pytest_quantcheck.workloads.latency import Latency
     from pytest_quantcheck.workloads.scorers import contains, exact_match, json_valid, regex
 
 __version__ = "0.1.0"
@@ -16,6 +17,7 @@ __all__ = [
     "Classification",
     "Documents",
     "Generation",
+    "Latency",
     "MultipleChoice",
     "__version__",
     "contains",
@@ -28,6 +30,7 @@ _HOMES = {
     "Classification": "pytest_quantcheck.workloads.classification",
     "Documents": "pytest_quantcheck.workloads.documents",
     "Generation": "pytest_quantcheck.workloads.generation",
+    "Latency": "pytest_quantcheck.workloads.latency",
     "MultipleChoice": "pytest_quantcheck.workloads.choice",
     "contains": "pytest_quantcheck.workloads.scorers",
     "exact_match": "pytest_quantcheck.workloads.scorers",

@@ -113,6 +113,10 @@ class LatencyRecord:
     """`decided`, `repeats` or `seconds`: what ended the timing."""
     n_discarded: int
     """Pairs or blocks timed again because the device was throttled."""
+    n_throttled: int
+    """Of those that count, timed while the device stayed throttled all the same."""
+    throttling: list[str]
+    """Why it was throttled, as the driver names it."""
     contention: str
     """`none`, `unknown`, or who else used the device."""
     seconds: float

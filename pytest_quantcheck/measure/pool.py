@@ -108,6 +108,11 @@ class Pool:
         self._residents.pin((self.source, variant))
         return loaded
 
+    def release(self, variant: Variant) -> None:
+        """Free a variant that is in memory, unless it is pinned."""
+        if variant in self.resident:
+            self._residents.release((self.source, variant))
+
     def fits_both(self, one: Variant, other: Variant) -> bool:
         """Return whether two variants can stay in memory together."""
         wanted = self.bytes_of(one, other)

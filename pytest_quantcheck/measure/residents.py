@@ -78,6 +78,11 @@ class Residents:
             held -= self._kept[key].size_bytes()
             self.evict(key)
 
+    def release(self, key: Key) -> None:
+        """Free a variant that nobody pinned."""
+        if not self._kept[key].is_pinned:
+            self.evict(key)
+
     def evict(self, key: Key) -> None:
         """Free a variant, pinned or not."""
         self._kept.pop(key).loaded.close()

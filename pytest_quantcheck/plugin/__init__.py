@@ -41,6 +41,7 @@ OPTIONS = {
     "redact": "what reports leave out: off, text (prompts, outputs), ids (all of examples) [off]",
     "seed": "seed of subsets, and of the order of examples where measuring may stop early [0]",
     "store": "folder in which the reference's scores are kept between runs [pytest's cache]",
+    "gpu-hour-cost": "price of an hour of the GPU, for the cost of a million tokens [none]",
     "vram-fraction": "share of free memory that models may take [0.85]",
 }
 """Settings with a value: `--quant-NAME` and, with underscores, the ini key `quant_NAME`."""

@@ -11,6 +11,7 @@ from pytest_quantcheck.core.budget import Location
 from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.core.parse import MarkerArguments, parse_marker
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.binding import check_batch_size
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -88,6 +89,7 @@ def budgets_of(definition: pytest.Item, settings: Settings) -> tuple[Budget, ...
         for budget in parse_marker(
             arguments, variants=settings.known_variants, defaults=settings.variants, where=where
         ):
+            check_batch_size(budget)
             key = (budget.variant, budget.workload, budget.slice, budget.limit.keyword)
             if key not in chosen:
                 chosen[key], levels[key] = budget, level

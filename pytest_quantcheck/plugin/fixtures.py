@@ -7,21 +7,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.metric import compares_models
-from pytest_quantcheck.core.parse import check_measured, is_measured
+from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.core.redaction import Redact, redacted_item
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.bench import Bench
+from pytest_quantcheck.plugin.binding import Bindings, needs_workload
 from pytest_quantcheck.plugin.cautions import Decision, family_warnings, warnings_of
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.evaluate import Terms, evaluate, measurement_record
 from pytest_quantcheck.plugin.noise import noise_records
+from pytest_quantcheck.plugin.served import timing_warnings
+from pytest_quantcheck.plugin.timing_bench import TimingBench
 from pytest_quantcheck.plugin.waiver import unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
 from pytest_quantcheck.workloads.base import Workload
 from pytest_quantcheck.workloads.custom import Scored
+from pytest_quantcheck.workloads.latency import Latency
 from pytest_quantcheck.workloads.prompt import located_few_shot
 
 if TYPE_CHECKING:
@@ -45,7 +49,8 @@ class Comparison:
     reference: Mapping[str, float]
     variant: Mapping[str, float]
     n: int
-    """Examples they are on: fewer than all where the test's budgets were decided earlier."""
+    """Examples, or pairs of runs, they are on: fewer than all where the test's budgets were decided
+    earlier."""
 
 
 class Quant:
@@ -65,27 +70,29 @@ class Quant:
             outbox=session.outbox,
             measures_noise=session.settings.noise_floor,
         )
-        self._watched: set[Budget] = set()
-        self._in_body: list[WorkloadLike] = []
+        self._timings = TimingBench(laboratory=self._laboratory, variant=self._bench.variant)
+        self._bindings = Bindings(plan.budgets)
         self.variant = handle
         """Handle of this test's variant."""
         self.reference = self._laboratory.handle(None)
         """Handle of the reference."""
 
     def measure(self, workload: WorkloadLike) -> Comparison:
-        """Score reference and variant on a workload; budgets without one bind to it.
+        """Score or time reference and variant on a workload; budgets without one bind to it.
 
         A large workload is measured until the test's budgets on it are decided, and whole where
-        there are none.
+        there are none; so is a `Latency` one. Of several workloads, a budget binds to the one that
+        reports its metric.
 
         Raises
         ------
         MeasurementError
             The workload cannot be read, or the model not be scored on it.
         """
+        if isinstance(workload, Latency):
+            return self._timed(workload)
         pair = self._measured(workload, in_body=True)
-        if workload not in self._in_body:
-            self._in_body.append(workload)
+        self._bindings.note(workload)
         return Comparison(
             reference=_metrics(pair.reference),
             variant=_metrics(pair.variant),
@@ -154,8 +161,13 @@ class Quant:
 
     def measure_marked(self) -> None:
         """Measure the workloads that markers name, and weigh the models if a budget asks."""
+        if any(budget.limit.is_of_serving for budget in self._plan.budgets):
+            self._laboratory.check_alone()
         for workload in self._plan.workloads:
-            self._measured(workload, in_body=False)
+            if isinstance(workload, Latency):
+                self._time(workload, in_body=False)
+            else:
+                self._measured(workload, in_body=False)
         for variant in (self._laboratory.reference, self._bench.variant):
             self._laboratory.runner.weights(variant)
 
@@ -167,17 +179,19 @@ class Quant:
         UsageError
             A budget without a workload found none, or more than one, measured by the test.
         """
-        self._bind()
+        self._bindings.check()
         checks = [self._decided(budget) for budget in self._plan.budgets]
         decisions = [
             Decision(
                 budget=budget,
-                workload=(workload := self._workload(budget)),
+                workload=(workload := self._bindings.workload_of(budget)),
                 pair=self._bench.pair_of(budget, workload),
                 check=check,
             )
             for budget, check in zip(self._plan.budgets, checks, strict=True)
+            if not budget.limit.is_of_serving
         ]
+        latencies = self._timings.records()
         pairs = self._bench.pairs
         redact = self._session.settings.redact
         outcomes = {check.outcome for check in checks}
@@ -192,10 +206,11 @@ class Quant:
             ],
             environment=self._laboratory.environment(),
             noise=noise_records(pairs.values(), checks),
-            latencies=[],
+            latencies=latencies,
             warnings=[
                 *family_warnings(self._laboratory.levels),
                 *warnings_of(pairs, decisions, names_examples=redact is not Redact.IDS),
+                *(text for one in latencies for text in timing_warnings(one)),
                 *unneeded(checks),
                 *self._laboratory.notices,
             ],
@@ -224,34 +239,36 @@ class Quant:
                 f"workload={workload!r}: expected a workload, such as "
                 "MultipleChoice.from_jsonl('data/triage.jsonl')"
             )
-        budgets = self._waiting_for(workload, in_body=in_body)
+        budgets = self._bindings.take_waiting(workload, in_body=in_body)
         if budgets or workload not in self._bench.pairs:
-            self._watched.update(budgets)
             if any(compares_models(one.limit.metric) for one in budgets):
                 self._laboratory.runner.compare_predictions([workload])
             self._bench.measure(workload, {one: self._terms(one) for one in budgets})
         return self._bench.pairs[workload]
 
-    def _waiting_for(self, workload: WorkloadLike, *, in_body: bool) -> list[Budget]:
-        """Return the budgets that this workload decides, and that no measurement served yet."""
-        binds = in_body and self._in_body in ([], [workload])
-        return [
-            budget
-            for budget in self._plan.budgets
-            if budget not in self._watched
-            and is_measured(budget.limit, workload)  # if not, the test is told when it has run
-            and (budget.workload is workload or (binds and budget.workload is None))
-        ]
+    def _timed(self, workload: Latency) -> Comparison:
+        """Time a workload for the test's body."""
+        self._time(workload, in_body=True)
+        self._bindings.note(workload)
+        return Comparison(
+            reference=self._timings.levels(workload, variant=False),
+            variant=self._timings.levels(workload, variant=True),
+            n=self._timings.n_of(workload),
+        )
+
+    def _time(self, workload: Latency, *, in_body: bool) -> None:
+        budgets = self._bindings.take_waiting(workload, in_body=in_body)
+        if budgets or workload not in self._timings:
+            self._timings.measure(workload, budgets)
 
     def _is_ready(self, budget: Budget) -> bool:
-        return not budget.limit.is_statistical or self._workload(budget) in self._bench.pairs
-
-    def _workload(self, budget: Budget) -> WorkloadLike | None:
-        return budget.workload or (self._in_body[0] if len(self._in_body) == 1 else None)
+        workload = self._bindings.workload_of(budget)
+        is_measured = workload in self._bench.pairs or workload in self._timings
+        return is_measured or not needs_workload(budget.limit)
 
     def _terms(self, budget: Budget) -> Terms:
         settings, waivers = self._session.settings, self._session.waivers
-        target = budget.target or settings.target
+        target = settings.target_of(budget)
         return Terms(
             levels=self._laboratory.levels,
             gate=budget.gate or settings.gate,
@@ -262,28 +279,14 @@ class Quant:
         )
 
     def _decided(self, budget: Budget) -> CheckRecord:
-        workload = self._workload(budget)
+        workload = self._bindings.workload_of(budget)
         if workload is not None:
-            check_measured(budget.limit, workload, self._shown)
+            check_measured(budget.limit, workload, budget.shown)
         pair = self._bench.pair_of(budget, workload)
+        if isinstance(workload, Latency) and budget.limit.is_of_serving:
+            terms = self._terms(budget)
+            return self._timings.evaluate(budget, workload, pair=pair, terms=terms)
         return evaluate(budget, pair, self._terms(budget), self._bench.settled(budget))
-
-    @property
-    def _shown(self) -> str:
-        return f"quant_budget at {self._plan.location} ({self._plan.location.nodeid})"
-
-    def _bind(self) -> None:
-        """Check that every budget without a workload has exactly one to bind to."""
-        for budget in self._plan.budgets:
-            if budget.workload is not None or not budget.limit.is_statistical:
-                continue
-            if len(self._in_body) != 1:
-                names = ", ".join(workload.name for workload in self._in_body) or "none"
-                raise UsageError(
-                    f"{self._shown}: {budget.limit.keyword} names no workload, so the test must "
-                    f"measure exactly one; it measured {names}. Call quant.measure(workload) or "
-                    "quant.compare(…), or write workload=… in the marker"
-                )
 
 
 _WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)

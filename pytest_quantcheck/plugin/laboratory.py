@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
 from pytest_quantcheck.core.variant import AS_STORED
@@ -13,16 +15,21 @@ from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine import ENGINE_VERSION
 from pytest_quantcheck.measure.identity import installed
+from pytest_quantcheck.measure.latency.conditions import conditions_of
+from pytest_quantcheck.measure.latency.meter import LatencyMeter
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.shared import Shared
+from pytest_quantcheck.plugin.alone import check_alone
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.plugin.storing import Shelves
 from pytest_quantcheck.plugin.tally import TALLY
+from pytest_quantcheck.plugin.timing import Timings
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.sequential.schedule import batch_ends
+from pytest_quantcheck.workloads.latency import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,6 +80,7 @@ class Laboratories:
     def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
         settings = session.settings
         self.session = session
+        self.config = config
         self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
         self.progress = progress_for(config)
         self.tally = config.stash[TALLY]
@@ -145,10 +153,26 @@ class Laboratory:
         )
         self.runner.compare_predictions(shared.session.compared)  # type: ignore[arg-type]  # ours
         self._is_prefetched = False
+        self.check_alone = partial(check_alone, shared.config, self.device.device)
+        self.timings = Timings(
+            meter=LatencyMeter(
+                self.pool,
+                reference=self.reference,
+                conditions=conditions_of,
+                seed=settings.seed,
+                progress=shared.progress,
+            ),
+            may_stop=settings.may_stop(Target.POPULATION),
+        )
 
     @property
     def _is_cpu(self) -> bool:
         return self.device.device == "cpu"
+
+    @property
+    def gpu_hour_cost(self) -> float | None:
+        """Price of an hour of this device, where it is a GPU and one is stated."""
+        return None if self._is_cpu else self._session.settings.gpu_hour_cost
 
     @property
     def levels(self) -> Levels:
@@ -182,7 +206,11 @@ class Laboratory:
         """Score the reference on everything at once, if it cannot stay beside a variant."""
         if not self._is_prefetched:
             self._is_prefetched = True
-            workloads = dict.fromkeys(w for plan in plans for w in plan.workloads)
+            budgets = [(plan.variant, budget) for plan in plans for budget in plan.budgets]
+            self.timings.foresee((self.variant(name), budget) for name, budget in budgets)
+            workloads = dict.fromkeys(
+                one for plan in plans for one in plan.workloads if not isinstance(one, Latency)
+            )
             first = self.variant(plans[0].variant) if plans else None
             asks = self._session.settings.noise_floor
             self.runner.prefetch_reference(workloads, variant=first, with_noise=asks)  # type: ignore[arg-type]

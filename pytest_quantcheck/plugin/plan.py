@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.core.verdict import Levels
     from pytest_quantcheck.plugin.session import QuantcheckSession
     from pytest_quantcheck.stats.plan import Assumptions, Plan
     from pytest_quantcheck.workloads.base import Workload
@@ -101,6 +102,10 @@ class Planner:
     def _plan(self, nodeid: str, budget: Budget) -> PlannedCheck:
         workload, limit = budget.workload, budget.limit
         pilot = recall(self._config, nodeid, budget)
+        if limit.is_of_serving:
+            from pytest_quantcheck.plugin.timing_plan import plan_timing
+
+            return plan_timing(budget, pilot, self._levels)
         name = workload.name if workload else pilot.workload if pilot else "(in the test)"
         place = name + (f"[{budget.slice}]" if budget.slice else "")
         if not limit.is_statistical:
@@ -108,7 +113,7 @@ class Planner:
                 workload="(weights)", variant=budget.variant, limit=limit, source="exact"
             )
         counted = self._count(budget, pilot)
-        is_tested = (budget.target or self._session.settings.target) is Target.POPULATION
+        is_tested = self._session.settings.target_of(budget) is Target.POPULATION
         source = "last run" if pilot else "assumed"
         is_planned = not compares_models(limit.metric)
         if not is_planned:
@@ -126,6 +131,12 @@ class Planner:
             source=source,
         )
 
+    @property
+    def _levels(self) -> Levels:
+        from pytest_quantcheck.stats.family import levels
+
+        return levels(self._session.settings.alpha, self._session.family_size)
+
     def _count(self, budget: Budget, pilot: PilotRecord | None) -> _Counted | None:
         """Return how many examples there are: those read now, or those of the last run."""
         if budget.workload is None:
@@ -142,7 +153,6 @@ class Planner:
 
     def _figures(self, budget: Budget, pilot: PilotRecord | None, counted: _Counted) -> Figures:
         from pytest_quantcheck.core.verdict import Outcome
-        from pytest_quantcheck.stats.family import levels
         from pytest_quantcheck.stats.plan import Plan
         from pytest_quantcheck.stats.teeth import alternative
 
@@ -150,7 +160,7 @@ class Planner:
         assuming = _assumptions(budget, pilot, counted)
         plan = Plan(
             limit=budget.limit,
-            levels=levels(session.settings.alpha, session.family_size),
+            levels=self._levels,
             assuming=assuming,
         )
         gross = alternative(budget.limit, assuming.bounds)

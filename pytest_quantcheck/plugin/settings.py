@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from pytest_quantcheck.report.html import check_installed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.model import ModelUnderTest
     from pytest_quantcheck.core.variant import Variant
 
@@ -55,6 +57,8 @@ class Settings:
     """What is left out of every report."""
     seed: int
     memory_fraction: float
+    gpu_hour_cost: float | None
+    """Price of an hour, in whatever currency; None: no cost is stated."""
     noise_floor: bool
     require_gpu: bool
     trust_remote_code: bool
@@ -72,6 +76,12 @@ class Settings:
     def keeps_examples(self) -> bool:
         """Whether a report asks for per-example records."""
         return self.json_path is not None or self.html_path is not None
+
+    def target_of(self, budget: Budget) -> Target:
+        """Return what a verdict on `budget` is a claim about: runs are no given examples."""
+        if budget.limit.is_of_serving:
+            return Target.POPULATION
+        return budget.target or self.target
 
     def may_stop(self, target: Target) -> bool:
         """Whether verdicts may come early; claims about given examples only where asked for."""
@@ -115,6 +125,7 @@ def read_settings(config: pytest.Config) -> Settings:
         redact=parse_redact(raw.string("redact"), "quant_redact") or Redact.OFF,
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
+        gpu_hour_cost=raw.number("gpu_hour_cost", 0.0, "a price above 0", _is_price) or None,
         noise_floor=raw.flag("noise_floor"),
         require_gpu=raw.flag("require_gpu"),
         trust_remote_code=raw.flag("trust_remote_code"),
@@ -184,6 +195,10 @@ def _is_alpha(number: float) -> bool:
 
 def _is_fraction(number: float) -> bool:
     return 0 < number <= 1
+
+
+def _is_price(number: float) -> bool:
+    return 0 < number < math.inf
 
 
 def _model(raw: _Raw, config: pytest.Config, *, merges_adapter: bool) -> ModelUnderTest | None:

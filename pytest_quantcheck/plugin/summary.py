@@ -9,6 +9,7 @@ import pytest
 
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.plugin.alone import GIVEN, VISIBLE
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.outbox import write_html, write_run
@@ -65,8 +66,9 @@ class Summary:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
-        """Tell a worker of xdist how wide the terminal is that shows its failures."""
+        """Tell a worker of xdist how wide the terminal is, and which GPUs all of them see."""
         node.workerinput[COLUMNS] = columns_of(self._config)
+        node.workerinput[GIVEN] = os.environ.get(VISIBLE, "")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -48,7 +48,7 @@ class Waivers:
 
         A claim about given examples can err only if it may come before all are measured.
         """
-        target = budget.target or settings.target
+        target = settings.target_of(budget)
         can_err = target is Target.POPULATION or settings.may_stop(target)
         return budget.limit.is_statistical and can_err and not self.covers(budget)
 

@@ -43,6 +43,8 @@ class PlannedCheck:
     n_clusters: int | None = None
     figures: Figures | None = None
     """None where nothing is tested, or n is not known."""
+    runs_needed: int | None = None
+    """Runs that a percentile takes, whatever the times are; of other limits None."""
     source: str
     """Where the assumptions come from, or why there are no figures."""
 
@@ -101,7 +103,7 @@ def _row(check: PlannedCheck) -> dict[str, str]:
         "clusters": "-" if check.n_clusters is None else format_count(check.n_clusters),
         "FAIL from": shown(figures.smallest_fail) if figures else "-",
         "PASS up to": shown(figures.largest_pass) if figures else "-",
-        "n for PASS": _needed(figures) if figures else "-",
+        "n for PASS": _needed(check),
         "n expected": _expected(figures),
         "": check.source,
     }
@@ -111,8 +113,11 @@ def _budget(check: PlannedCheck) -> str:
     return f"{check.limit.keyword}={check.limit.value:g}"
 
 
-def _needed(figures: Figures) -> str:
-    return "none" if figures.needed_n is None else format_count(figures.needed_n)
+def _needed(check: PlannedCheck) -> str:
+    if check.figures is None:
+        return "-" if check.runs_needed is None else format_count(check.runs_needed)
+    needed = check.figures.needed_n
+    return "none" if needed is None else format_count(needed)
 
 
 def _expected(figures: Figures | None) -> str:
@@ -127,12 +132,12 @@ def _warnings(check: PlannedCheck) -> list[str]:
     if figures is None or n is None:
         return []
     found = []
-    if figures.needed_n is None:
+    if figures.needed_n is None and figures.largest_pass is None:
         found.append(
             "can never be shown: no number of examples does, even if nothing is degraded; allow "
             "a little more"
         )
-    elif figures.largest_pass is None:
+    elif figures.largest_pass is None and figures.needed_n is not None:
         more = f"; about {format_count(rounded_up(figures.needed_n))} would do"
         found.append(
             f"can hardly be shown with n = {format_count(n)}, even if nothing is degraded"

@@ -3,12 +3,14 @@
 Precision `fp16` is always right; `lossy-30` is wrong on the examples whose number is below 30 in a
 thousand; `jittery-30` is so only in packs of limited size; `late-1200` is right only from number
 1,200 on; `slow-5` takes 5 milliseconds each; `foreign` has another tokenizer. The number is the
-first one in the prompt.
+first one in the prompt. `tempo-130` is always right, says that it takes 130 % of the time and of
+the memory of all others, and `unmetered` does not know its memory.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import re
 import time
 from dataclasses import dataclass, replace
@@ -16,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pytest_quantcheck.core.latency import RunTimes
+from pytest_quantcheck.core.memory import MemoryUse
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.errors import BackendUnavailable
 from pytest_quantcheck.measure.divergence import TokenDivergences
@@ -30,6 +34,10 @@ LOG = "QUANTCHECK_FAKE_LOG"
 RIGHT, WRONG = "right", "wrong"
 FAULTS = {"say nothing": " \n", "go on": "on and on and on and on"}
 PARAMETERS = 1000
+TTFT_SECONDS, TPOT_SECONDS, SCATTER = 0.02, 0.01, 0.01
+PEAK_BYTES = 100 * 2**20
+SERVED: list[tuple[str, object]] = []
+"""Variants and the shapes they were made ready to serve, for tests in one process."""
 
 
 def log(line: str) -> None:
@@ -75,6 +83,48 @@ class FakePredictions:
             reference_p=certain,
             variant_p=certain - 0.1 * (not is_same),
         )
+
+
+@dataclass
+class FakeServer:
+    """Says how long each run took, one percent more or less, and takes no time."""
+
+    precision: str
+    shape: object
+    n_runs: int = 0
+    is_closed: bool = False
+
+    @property
+    def mode(self) -> str:
+        return "eager"
+
+    @property
+    def fallback(self) -> str:
+        return "" if self.shape.mode == "eager" else "rules cannot be compiled"
+
+    def run(self) -> RunTimes:
+        assert not self.is_closed
+        self.n_runs += 1
+        rng = random.Random(f"{self.precision}/{self.n_runs}")
+        slow = slowness(self.precision) * len(self.shape.prompts) ** 0.5
+        ttft = TTFT_SECONDS * slow * rng.gauss(1, SCATTER)
+        rest = (self.shape.new_tokens - 1) * TPOT_SECONDS * slow * rng.gauss(1, SCATTER)
+        return RunTimes(
+            ttft_seconds=ttft,
+            e2e_seconds=ttft + rest,
+            device_seconds=None,
+            new_tokens=self.shape.new_tokens,
+            batch_size=len(self.shape.prompts),
+        )
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def slowness(precision: str) -> float:
+    """Return time and memory of a precision, in those of most others."""
+    rule, _, value = precision.partition("-")
+    return int(value) / 100 if rule == "tempo" else 1.0
 
 
 @dataclass
@@ -167,6 +217,22 @@ class FakeModel:
     def wrong(self, prompt: str) -> str:
         """Return a wrong answer: empty or looping where the prompt asks."""
         return next((text for word, text in FAULTS.items() if word in prompt), WRONG)
+
+    def server(self, shape: object) -> FakeServer:
+        SERVED.append((self.precision, shape))
+        log(f"serve {self.precision} {len(shape.prompts)}")
+        return FakeServer(self.precision, shape)
+
+    def memory_use(self, shape: object) -> MemoryUse:
+        peak = int(PEAK_BYTES * slowness(self.precision)) * len(shape.prompts)
+        is_metered = self.precision != "unmetered"
+        return MemoryUse(
+            weight_bytes=self.weights.stored_bytes,
+            kv_cache_bytes=2**20,
+            peak_prefill_bytes=peak if is_metered else None,
+            peak_decode_bytes=peak // 2 if is_metered else None,
+            disk_bytes=PARAMETERS * 2,
+        )
 
     def close(self) -> None:
         self.model = None

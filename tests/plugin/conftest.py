@@ -15,6 +15,11 @@ from jsonschema import Draft202012Validator
 
 import pytest_quantcheck
 
+# Tests are no package: their own modules are found beside them.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from timed_suite import TABLES
+
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
 for name in ("fixtures", "laboratory", "plan", "session", "summary"):
     import_module(f"pytest_quantcheck.plugin.{name}")
@@ -144,6 +149,13 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)
     return Project(pytester, monkeypatch)
+
+
+@pytest.fixture
+def timed(project: Project) -> Project:
+    """Return a project with variants that take known times."""
+    project.settings(tables=TABLES)
+    return project
 
 
 @pytest.fixture(params=[(), ("-n2",)], ids=["plain", "xdist"])

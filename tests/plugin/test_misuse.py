@@ -4,6 +4,10 @@ import pytest
 
 COLLECTION, USAGE = 2, 4
 
+LATENCY = (
+    "from pytest_quantcheck import Latency\n"
+    "chat = Latency(prompt_tokens=8, new_tokens=4, batch_size=(1, 8))\n"
+)
 WRONG_MARKERS = {
     "unknown limit": (
         "@pytest.mark.quant_budget('int8', workload=quiz, max_acuracy_drop=0.01)\n"
@@ -50,10 +54,25 @@ WRONG_MARKERS = {
         "def test_quiz(quant): ...",
         "gate='loose': expected one of regression, strict",
     ),
-    "not built": (
+    "a time of a quiz": (
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_ttft_ratio=1.3)\n"
         "def test_quiz(quant): ...",
-        "unknown limit 'max_ttft_ratio'",
+        "max_ttft_ratio needs ttft, but workload quiz measures accuracy, accuracy_norm",
+    ),
+    "an accuracy of times": (
+        LATENCY + "@pytest.mark.quant_budget(workload=chat, max_accuracy_drop=0.1)\n"
+        "def test_chat(quant): ...",
+        "max_accuracy_drop needs accuracy, but workload latency measures ttft, tpot, e2e, ",
+    ),
+    "two batch sizes": (
+        LATENCY + "@pytest.mark.quant_budget(workload=chat, max_ttft_ratio=1.3)\n"
+        "def test_chat(quant): ...",
+        "workload latency has the batch sizes 1, 8; name one, as in slice='batch 1'",
+    ),
+    "another batch size": (
+        LATENCY + "@pytest.mark.quant_budget(workload=chat, slice='batch 4', max_ttft_ratio=1.3)\n"
+        "def test_chat(quant): ...",
+        "slice='batch 4': workload latency has no such slice; did you mean 'batch ",
     ),
     "the same check twice": (
         "@pytest.mark.quant_budget('int8', workload=quiz, max_flip_rate=0.1)\n"
@@ -118,6 +137,10 @@ WRONG_SETTINGS = {
     "limit": (["--quant-limit=0"], "quant_limit='0': expected a whole number, at least 1"),
     "family size": (["--quant-family-size=-3"], "quant_family_size='-3': expected a whole"),
     "seed": (["--quant-seed=x"], "quant_seed='x': expected a whole number"),
+    "a free GPU": (
+        ["--quant-gpu-hour-cost=0"],
+        "quant_gpu_hour_cost='0': expected a price above 0",
+    ),
     "memory": (["--quant-vram-fraction=1.5"], "quant_vram_fraction='1.5': expected above 0"),
     "reference": (["--quant-reference=fp61"], "unknown variant 'fp61'; did you mean 'fp16'"),
     "variants": (["--quant-variants=int8,int44"], "unknown variant 'int44'; did you mean 'int4'"),

@@ -238,7 +238,7 @@ def _note(tests: RunsOver) -> str:
 def _needed(limit: Limit, share: float, *, weight: float, levels: Levels) -> int | None:
     """Return the runs that show on which side of the limit the percentile is."""
     allowed = 1 - _quantile(limit)
-    if share == allowed:
+    if math.isclose(share, allowed):  # 1 - 0.9 is not 0.1
         return None
     alpha = levels.alpha_pass if share < allowed else levels.alpha_fail
     needed = needed_for_share(share, limit=allowed, alpha=alpha)
