@@ -51,7 +51,7 @@ _CALIBRATING_RUNS = 30
 
 
 class Untold:
-    """A device of which nothing is known, as a CPU."""
+    """A device of which nothing is known, as a CPU, or a GPU without NVML."""
 
     def read(self) -> DeviceState:
         """Return nothing."""
@@ -76,9 +76,8 @@ class Benchmark:
         self._started = time.perf_counter()
         self._device = choose_device(arguments.device)
         is_on_cuda = self._device.device.startswith("cuda")
-        self._conditions: Conditions = (
-            nvml_conditions(self._device.device) if is_on_cuda else Untold()
-        )
+        known = nvml_conditions(self._device.device) if is_on_cuda else None
+        self._conditions: Conditions = known or Untold()
         self.found: dict[str, Any] = {
             "arguments": {name: str(value) for name, value in vars(arguments).items()},
             "device": self._device.name,

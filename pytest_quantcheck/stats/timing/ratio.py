@@ -19,6 +19,8 @@ from pytest_quantcheck.stats.power import POWER, round_up
 from pytest_quantcheck.stats.timing.times import timed_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.latency import LatencySamples
@@ -108,7 +110,7 @@ def examine_ratio(limit: Limit, samples: LatencySamples, *, look: Look, levels: 
             levels=levels,
             at_least=fewest_blocks(samples),
         ),
-        note=_note(samples, values),
+        note="; ".join(_notes(samples, values, alpha_fail=levels.alpha_fail)),
         chance=lambda true: (
             _chance(
                 asked.sign * math.log(true) - asked.log_limit,
@@ -135,18 +137,23 @@ def _untested(samples: LatencySamples, values: NDArray[np.float64]) -> Reason | 
     return None
 
 
-def _note(samples: LatencySamples, values: NDArray[np.float64]) -> str:
-    reason = _untested(samples, values)
+def _notes(
+    samples: LatencySamples, values: NDArray[np.float64], *, alpha_fail: float
+) -> Iterator[str]:
+    """Yield what keeps runs from deciding."""
+    reason, planned = _untested(samples, values), max(samples.n_planned, values.size)
+    kind = "pairs of runs" if samples.schedule is Schedule.PAIRS else "blocks of loads"
     if reason is Reason.TOO_FEW_RUNS:
-        kind = "pairs of runs" if samples.schedule is Schedule.PAIRS else "blocks of loads"
-        return (
+        yield (
             f"a ratio takes {fewest_blocks(samples)} {kind}, there are {values.size}; allow more "
             "seconds"
         )
     if reason is Reason.COARSE_CLOCK:
         ties = int(np.count_nonzero(values == 0))
-        return f"both runs took exactly as long in {ties} of {values.size} blocks; time longer runs"
-    return ""
+        yield f"both runs took exactly as long in {ties} of {values.size} blocks; time longer runs"
+    if smallest_ratio_p(planned) > alpha_fail:
+        needed = math.ceil(-math.log2(alpha_fail))
+        yield f"in so large a family FAIL takes {needed} {kind}; {planned} were planned"
 
 
 def _scale(ranks: SignedRanks, n: int) -> float:

@@ -277,3 +277,5 @@ def test_teeth_are_those_of_all_planned_pairs():
     assert sharp.power_at == blunt.power_at == pytest.approx(1.15)
     assert sharp.power > 0.99
     assert blunt.power == 0.0  # 2**-12 is above 0.05/1000
+    assert blunt.note == "in so large a family FAIL takes 15 pairs of runs; 12 were planned"
+    assert not sharp.note
