@@ -27,7 +27,6 @@ sys.path[:0] = [str(TESTS / room) for room in ("report", "fakes", "browser")]
 import known_records as known  # noqa: E402 - found on the path above
 from example_records import measured_record, rows  # noqa: E402 - the same
 
-from pytest_quantcheck.core.examples import key_of, to_line  # noqa: E402 - the same
 from pytest_quantcheck.report.html.page import render_html  # noqa: E402 - the same
 
 _WORDS = ("order", "invoice", "refund", "total", "card", "shipping", "delay", "label", "part")
@@ -49,15 +48,14 @@ def large_run(n_examples: int, n_budgets: int) -> tuple[RunRecord, dict[str, Exa
         "margins": [rng.gauss(0, 2) for _ in right],
     }
     reference = measured_record(rows("accuracy", right), variant="fp16", outputs=outputs, **common)
-    key = key_of(to_line(reference))
-    records = {key: reference}
+    records = {"fp16": reference}
     for variant in _VARIANTS:
         is_flip = [rng.random() < _FLIPS for _ in right]
         found = measured_record(
             rows("accuracy", [abs(one - flip) for one, flip in zip(right, is_flip, strict=True)]),
             variant=variant,
             variant_label=variant,
-            reference=key,
+            reference="fp16",
             outputs=[
                 _text(rng, 30) if flip else text
                 for text, flip in zip(outputs, is_flip, strict=True)
@@ -66,9 +64,8 @@ def large_run(n_examples: int, n_budgets: int) -> tuple[RunRecord, dict[str, Exa
             expected=[" yes" if flip else None for flip in is_flip],
             **common | {"margins": [rng.gauss(0, 2) for _ in right]},
         )
-        records[key_of(to_line(found))] = found
-    keys = [*zip(_VARIANTS, [*records][1:], strict=True)]
-    checks = [_check(rng, place, keys[place % len(keys)]) for place in range(n_budgets)]
+        records[variant] = found
+    checks = [_check(rng, place) for place in range(n_budgets)]
     return known.run(*checks, measurements=[known.MEASURED, *map(_measured, _VARIANTS)]), records
 
 
@@ -84,14 +81,15 @@ def _measured(variant: str) -> MeasurementRecord:
     )
 
 
-def _check(rng: random.Random, place: int, measured: tuple[str, str]) -> CheckRecord:
+def _check(rng: random.Random, place: int) -> CheckRecord:
+    variant = _VARIANTS[place % len(_VARIANTS)]
     kind = place // 4 % len(_KEYWORDS)
     value = rng.uniform(-0.02, 0.08)
     return replace(
         known.CHECK,
-        nodeid=f"test_a.py::test_{place}[{measured[0]}]",
-        variant=measured[0],
-        variant_label=measured[0],
+        nodeid=f"test_a.py::test_{place}[{variant}]",
+        variant=variant,
+        variant_label=variant,
         workload="triage" if place < len(_OUTCOMES) else f"triage {place // 12}",
         keyword=_KEYWORDS[kind],
         statistic=_STATISTICS[kind],
@@ -99,7 +97,7 @@ def _check(rng: random.Random, place: int, measured: tuple[str, str]) -> CheckRe
         value=value,
         low=value - 0.01,
         high=value + 0.01,
-        examples=measured[1],
+        examples=variant,
         worst=[],
     )
 

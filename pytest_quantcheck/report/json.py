@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.examples import strict
@@ -14,9 +15,14 @@ if TYPE_CHECKING:
     from pytest_quantcheck.report.formats import View
 
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which a text may hold and UTF-8 cannot."""
+
+
 def render_json(run: RunRecord) -> str:
     """Return the run as strict JSON; infinities and NaN are the strings `inf -inf nan`."""
-    return json.dumps(strict(to_builtins(run)), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(strict(to_builtins(run)), indent=1, ensure_ascii=False, allow_nan=False)
+    return _SURROGATES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def render_as_json(run: RunRecord, view: View) -> str:

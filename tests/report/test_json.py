@@ -22,6 +22,15 @@ def test_a_run_comes_back_as_it_was():
     assert read_json(render_json(replace(run, environment=None)), place="x").environment is None
 
 
+def test_text_that_is_no_text_can_be_written_and_read():
+    odd = replace(
+        known.FLIP, prompt="nul \0 half \ud800 and \udfff", variant_output="\u2028 \\ud800"
+    )
+    run = known.run(replace(known.CHECK, worst=[odd]))
+
+    assert read_json(render_json(run).encode("utf-8").decode("utf-8"), place="x") == run
+
+
 def test_what_was_timed_comes_back_as_it_was():
     timed = known_latencies.LATENCY
     once = replace(
