@@ -25,7 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-SHOWING = ("README.md", "docs/tutorial.md")
+SHOWING = ("README.md", "docs/tutorial.md", "docs/how-to/serving-budgets.md")
 """Documents with outputs."""
 BLOCK = re.compile(
     r"<!-- (?P<command>pytest[^:\n]*(?:::[^:\n]*)*): (?P<part>[^\n]+?) -->\n"
@@ -103,7 +103,8 @@ def run(command: str, folder: Path) -> str:
     """Return what a command prints in a copy of the example project, on the CPU."""
     first, *arguments = shlex.split(command)
     assert first == "pytest", command
-    project = example(folder, is_tutorial="test_helpdesk" not in command)
+    is_own = any(name in command for name in ("test_helpdesk", "test_serving"))
+    project = example(folder, is_tutorial=not is_own)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments,
          "-p", "no:cacheprovider", "-p", "no:randomly", "--color=no", "--quant-device=cpu"],

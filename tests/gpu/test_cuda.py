@@ -196,7 +196,7 @@ def test_the_example_breaks_in_the_same_places_on_gpu_and_cpu(tmp_path):
         theirs = checks["cpu"][key]
         assert {ours["outcome"], theirs["outcome"]} != {"pass", "fail"}, key
         assert (ours["outcome"] == "fail") == (theirs["outcome"] == "fail"), key
-        if ours["is_statistical"]:
+        if ours["is_statistical"] and ours["level_unit"] != "milliseconds":
             assert ours["low"] <= theirs["value"] <= ours["high"], key
     assert bytes_of["cuda"] == bytes_of["cpu"]
 
