@@ -100,12 +100,15 @@ def _conditions(one: LatencyRecord) -> list[str]:
         if is_paired
         else "loaded in turn, in random order: they do not fit into memory together"
     ]
+    why = f" ({', '.join(one.throttling)})" if one.throttling else ""
     if one.n_discarded:
         again = "pair" if is_paired else "block"
         parts.append(
             f"{format_count(one.n_discarded)} {again}{'' if one.n_discarded == 1 else 's'} timed "
-            "again because the device was throttled"
+            f"again because the device was throttled{why}"
         )
+    if one.n_throttled:
+        parts.append(f"{format_count(one.n_throttled)} of those that count throttled all the same")
     others = {
         "none": "nobody else used the device",
         "unknown": "contention: unknown",
