@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import WRONG
-from pytest_quantcheck.cli.commands import report, suggest_budgets
+from pytest_quantcheck.cli.commands import report, suggest_budgets, verify
 from pytest_quantcheck.errors import QuantcheckError
 
 if TYPE_CHECKING:
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.cli.command import Command
 
-COMMANDS: dict[str, Command] = {"report": report, "suggest-budgets": suggest_budgets}
+COMMANDS: dict[str, Command] = {
+    "report": report,
+    "suggest-budgets": suggest_budgets,
+    "verify": verify,
+}
 """By name; a new subcommand is a file and an entry here."""
 
 

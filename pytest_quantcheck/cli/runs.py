@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.examples import read_line, unpack
+from pytest_quantcheck.core.examples import AlteredError, read_line, unpack
 from pytest_quantcheck.core.gather import gather
 from pytest_quantcheck.core.journal import is_journal, read_journal
 from pytest_quantcheck.errors import UsageError
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_quantcheck.core.examples import ExamplesRecord
-    from pytest_quantcheck.core.record import RunRecord
+    from pytest_quantcheck.core.record import CheckRecord, RunRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,19 @@ class SavedRun:
     run: RunRecord
     examples: Mapping[str, ExamplesRecord]
     """Per-example records by key; empty where the run wrote none."""
+    altered: str = ""
+    """Why they are not the run's own, where that is no obstacle; empty if they are."""
 
 
-def read_run(path: Path) -> SavedRun:
+def read_run(path: Path, *, takes_altered: bool = False) -> SavedRun:
     """Return the run at `path`, with its per-example records.
 
     Parameters
     ----------
     path : Path
         `run.json`, or the `run.jsonl` that a run leaves which was killed.
+    takes_altered : bool
+        Whether per-example records that have changed since are read as they are.
 
     Raises
     ------
@@ -52,8 +56,20 @@ def read_run(path: Path) -> SavedRun:
     if run.examples is None:
         return SavedRun(run=run, examples={})
     beside = path.parent / run.examples.path
-    examples = unpack(_read(beside), sha256=run.examples.sha256, place=str(beside))
-    return SavedRun(run=run, examples=examples)
+    data, sha256 = _read(beside), run.examples.sha256
+    try:
+        return SavedRun(run=run, examples=unpack(data, sha256=sha256, place=str(beside)))
+    except AlteredError as error:
+        if not takes_altered:
+            raise
+        found = unpack(data, sha256=None, place=str(beside))
+        return SavedRun(run=run, examples=found, altered=str(error))
+
+
+def name_of(check: CheckRecord) -> str:
+    """Return what tells a check from all others of its run."""
+    workload = check.workload + (f"[{check.slice}]" if check.slice else "")
+    return f"{check.nodeid}: {check.keyword}" + (f" on {workload}" if workload else "")
 
 
 def _under_way(text: str, *, place: str) -> SavedRun:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from pytest_quantcheck.cli.rows import scores_of
 from pytest_quantcheck.core.grammar import keywords_of, nominal_limit
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS, Direction, Scale
@@ -18,7 +17,6 @@ from pytest_quantcheck.report.suggestions import (
     render_suggestions,
 )
 from pytest_quantcheck.stats.family import levels
-from pytest_quantcheck.stats.scores import ExampleScores
 from pytest_quantcheck.stats.suggest import Aim, Halves, Sides, split, suggest
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class _Pair:
         """Return the scores of both for one metric, if both have some."""
         compared = self.variant if METRICS[metric].is_of_pair else self.reference
         found = [record.rows_of(metric) for record in (compared, self.variant)]
-        reference, variant = (None if rows is None else _scores(rows) for rows in found)
+        reference, variant = (None if rows is None else scores_of(rows) for rows in found)
         if reference is None or variant is None:
             return None
         return Sides(reference=reference, variant=variant)
@@ -141,7 +139,7 @@ def _shortage(record: ExamplesRecord) -> str:
 
 def _pair(record: ExamplesRecord, saved: SavedRun, *, seed: int) -> _Pair:
     assert record.reference is not None  # noqa: S101 - references are left out
-    scores = _scores(_rows(record))
+    scores = scores_of(_rows(record))
     return _Pair(
         reference=saved.examples[record.reference],
         variant=record,
@@ -154,20 +152,6 @@ def _rows(record: ExamplesRecord) -> ScoresRecord:
     rows = record.rows_of(record.scores[0].metric)
     assert rows is not None  # noqa: S101 - its own first metric
     return rows
-
-
-def _scores(rows: ScoresRecord) -> ExampleScores:
-    ids, found = rows.ids or [], rows.observations
-    return ExampleScores(
-        metric=rows.metric,
-        ids=tuple(ids),
-        values=np.array(rows.values, np.float64),
-        weights=np.array(rows.weights or [1.0] * len(ids), np.float64),
-        clusters=None if rows.clusters is None else np.array(rows.clusters, np.int64),
-        bounds=None if rows.bounds is None else (rows.bounds[0], rows.bounds[1]),
-        observations=None if found is None else tuple(np.array(one, np.float64) for one in found),
-        is_identical=rows.is_identical,
-    )
 
 
 def _budgets(pair: _Pair, aim: Aim) -> Iterator[SuggestedBudget]:

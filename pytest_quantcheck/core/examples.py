@@ -54,6 +54,28 @@ class ScoresRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DrawnRecord:
+    """What was known of the examples of budgets before the first was measured."""
+
+    slice: str | None
+    """None: the whole workload."""
+    n: int
+    n_clusters: int | None
+    """None where no two examples share one."""
+    largest_cluster: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CourseRecord:
+    """How a workload was measured that may be measured in part."""
+
+    batches: list[int]
+    """(n,) number of the batch each example came in; verdicts may fall after each."""
+    drawn: list[DrawnRecord]
+    """Of the workload, and of each of its slices."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExamplesRecord:
     """What one variant scored and answered on every example of one workload."""
 
@@ -76,6 +98,8 @@ class ExamplesRecord:
     """(n,) label of the cluster each belongs to; None if each stands alone."""
     slices: list[str | None] | None
     """(n,) None where the data names none."""
+    course: CourseRecord | None
+    """None where all was measured at once, and in the reference's line."""
     scores: list[ScoresRecord]
     """By metric; the first stands in tables."""
     outputs: list[str]
@@ -139,26 +163,32 @@ def pack(lines: Iterable[str]) -> bytes:
     return buffer.getvalue()
 
 
-def unpack(data: bytes, *, sha256: str, place: str) -> dict[str, ExamplesRecord]:
+class AlteredError(UsageError):
+    """A file is not the one that its run names."""
+
+
+def unpack(data: bytes, *, sha256: str | None, place: str) -> dict[str, ExamplesRecord]:
     """Return the records of a file, by key.
 
     Parameters
     ----------
     data : bytes
         The whole file.
-    sha256 : str
-        What the run says its digest is.
+    sha256 : str or None
+        What the run says its digest is; None takes any.
     place : str
         How errors name it.
 
     Raises
     ------
+    AlteredError
+        It is another file.
     UsageError
-        It is another file, or another version wrote it.
+        It is no such file, or another version wrote it.
     """
     found = hashlib.sha256(data).hexdigest()
-    if found != sha256:
-        raise UsageError(
+    if sha256 is not None and found != sha256:
+        raise AlteredError(
             f"{place}: its sha256 is {found[:12]}…, and the run names {sha256[:12]}…: it was "
             "changed, or belongs to another run; take both files of one run"
         )

@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pytest_quantcheck.core.serving import LatencyRecord  # noqa: TC001 - revived
-from pytest_quantcheck.core.supplements import HolmRecord, NoiseRecord  # noqa: TC001 - revived
+from pytest_quantcheck.core.supplements import (  # noqa: TC001 - revived
+    HolmRecord,
+    NoiseRecord,
+    SourceRecord,
+)
 from pytest_quantcheck.core.tokens import DivergenceRecord  # noqa: TC001 - revived
 
 SCHEMA_VERSION = 1
@@ -229,6 +233,10 @@ class EnvironmentRecord:
     redact: str
     """What is left out of all records: `off`, `text` or `ids`."""
     versions: dict[str, str]
+    options: list[str]
+    """Of the command line, those that decide budgets and examples: `--quant-limit=100`."""
+    sources: list[SourceRecord]
+    """What was loaded; empty where no file of the run was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

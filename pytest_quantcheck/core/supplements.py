@@ -6,6 +6,18 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceRecord:
+    """What a model, an adapter or a variant's own checkpoint was loaded from."""
+
+    name: str
+    """`model`, `adapter`, or `variant awq`."""
+    commit: str | None
+    """Of a hub id; None of a folder."""
+    files: dict[str, str]
+    """Sha256 of each file of a folder that decides how it answers, by name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HolmRecord:
     """A budget that is no FAIL by itself, and over its limit by Holm's test of the whole run."""
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _READ = {".safetensors", ".json", ".jinja", ".txt", ".model", ".tiktoken", ".py"}
 """Files of a checkpoint that decide how it answers: weights, tokenizer, templates, settings."""
-_ADAPTER = "adapter_config.json"
+ADAPTER_SETTINGS = "adapter_config.json"
+"""The file that every adapter has, as every model has config.json."""
 _TEMPLATES = "additional_chat_templates"
 _PACKAGES = (
     "pytest-quantcheck",
@@ -65,7 +66,7 @@ def identity_of(
     try:
         model = _files_of(source.model, files, revision=source.revision)
         checkpoint = _files_of(own.model, files, revision=own.revision)
-        adapter = source.adapter and _files_of(source.adapter, files, settings=_ADAPTER)
+        adapter = source.adapter and _files_of(source.adapter, files, settings=ADAPTER_SETTINGS)
     except OSError:
         return None
     if None in {model, checkpoint} or (source.adapter and not adapter):
@@ -121,11 +122,46 @@ def _files_of(
     model: str, files: FileDigests, *, revision: str | None = None, settings: str = "config.json"
 ) -> str | None:
     """Return the digest of a folder's files, or the commit of a hub id; None if unknown."""
+    if not Path(model).is_absolute():
+        return resolved_commit(model, revision=revision, settings=settings)
+    found = file_digests(model, files)
+    return digest([[name, one] for name, one in found.items()])
+
+
+def resolved_commit(
+    model: str, *, revision: str | None = None, settings: str = "config.json"
+) -> str | None:
+    """Return the commit of a hub id; None of a folder, and where it cannot be known.
+
+    Parameters
+    ----------
+    model : str
+        Hub id, or absolute path of a folder.
+    revision : str, optional
+        Branch, tag or commit.
+    settings : str
+        A file that it has.
+    """
+    if Path(model).is_absolute():
+        return None
+    from pytest_quantcheck.measure.backends.access import commit_of
+
+    return commit_of(model, settings, revision=revision)
+
+
+def file_digests(model: str, files: FileDigests) -> dict[str, str]:
+    """Return the sha256 of each file of a folder that decides how a model answers, by name.
+
+    A hub id has none: its commit says all.
+
+    Raises
+    ------
+    OSError
+        A file cannot be read.
+    """
     folder = Path(model)
     if not folder.is_absolute():
-        from pytest_quantcheck.measure.backends.access import commit_of
-
-        return commit_of(model, settings, revision=revision)
+        return {}
     paths = [
         path
         for place in (folder, folder / _TEMPLATES)
@@ -134,7 +170,7 @@ def _files_of(
         if path.suffix in _READ and path.is_file()
     ]
     names = [path.relative_to(folder).as_posix() for path in paths]
-    return digest([[name, one] for name, one in zip(names, files.of(paths), strict=True)])
+    return dict(zip(names, files.of(paths), strict=True))
 
 
 def _driver(path: Path) -> str:

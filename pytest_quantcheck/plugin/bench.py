@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.protocols import WorkloadLike
     from pytest_quantcheck.core.variant import Variant
+    from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.plugin.evaluate import Terms
     from pytest_quantcheck.plugin.laboratory import Laboratory
@@ -61,7 +62,7 @@ class Bench:
             n_batches = watch.n_batches
         seen = self._seen.get(workload)
         if seen is None or seen.n_batches < n_batches:
-            pair = self._pair(measured, noise)
+            pair = self._pair(measured, noise, course)
             seen = _Seen(measured=measured, pair=pair, n_batches=n_batches)
             self._seen[workload] = seen
         return seen.pair
@@ -80,15 +81,21 @@ class Bench:
         first = FirstBatches(settled.n_batches)
         runner = self.laboratory.runner
         measured = runner.measure_pair(self.variant, workload, first)  # type: ignore[arg-type]  # measured before
-        return self._pair(measured, seen.pair.noise)
+        return self._pair(measured, seen.pair.noise, seen.pair.course)
 
-    def _pair(self, measured: MeasuredPair | None, noise: MeasuredPair | None = None) -> Pair:
+    def _pair(
+        self,
+        measured: MeasuredPair | None,
+        noise: MeasuredPair | None = None,
+        course: Course | None = None,
+    ) -> Pair:
         reference, variant = (measured.reference, measured.variant) if measured else (None, None)
         return self.outbox.add(
             Pair(
                 reference=self._side(self.laboratory.reference, reference),
                 variant=self._side(self.variant, variant),
                 noise=noise,
+                course=course if course is not None and len(course.parts) > 1 else None,
             )
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.record import CheckRecord
     from pytest_quantcheck.core.verdict import Levels, Verdict
+    from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.plugin.watch import Settled
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -53,6 +54,8 @@ class Pair:
     """The reference measured twice on the workload, if that was asked; of no slice."""
     examples: str | None = None
     """Key of the variant's per-example record, if one is written."""
+    course: Course | None = None
+    """How the workload was measured, where it may be measured in part."""
 
     @property
     def measurements(self) -> tuple[Measurement, Measurement]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Target
@@ -24,6 +24,7 @@ from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.shared import Shared
 from pytest_quantcheck.plugin.alone import check_alone
 from pytest_quantcheck.plugin.progress import progress_for
+from pytest_quantcheck.plugin.sources import options_of, planned_variants, sources_of
 from pytest_quantcheck.plugin.storing import Shelves
 from pytest_quantcheck.plugin.tally import TALLY
 from pytest_quantcheck.plugin.timing import Timings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_quantcheck.core.model import ModelUnderTest
+    from pytest_quantcheck.core.supplements import SourceRecord
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.core.verdict import Levels
     from pytest_quantcheck.measure.archive import Archive
@@ -87,6 +89,7 @@ class Laboratories:
         self._backends = backends_of(config)
         self._residents = Residents()
         self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
+        self.files, self.options = self._shelves.files, options_of(config)
         self.quantized = quantized_store() if settings.keeps_reference else None
         self._shared = Shared()
         self._made: dict[ModelUnderTest, Laboratory] = {}
@@ -139,6 +142,7 @@ class Laboratory:
         self.pool = shared.pool(model)
         self.reference = self._reference(self.pool.source)
         self._archive = shared.archive(self.pool.source)
+        self._files, self._options = shared.files, shared.options
         self.runner = Runner(
             self.pool,
             reference=self.reference,
@@ -230,7 +234,14 @@ class Laboratory:
             budgets_collected=self._tally.of(self.model),
             redact=session.settings.redact.value,
             versions=installed(_VERSIONS),
+            options=self._options,
+            sources=self._sources if session.settings.json_path else [],
         )
+
+    @cached_property
+    def _sources(self) -> list[SourceRecord]:
+        variants = planned_variants(self._session.plans, self._session.settings)
+        return sources_of(self.model, variants, files=self._files)
 
     def close(self) -> None:
         """Free every model."""

@@ -18,6 +18,7 @@ from pytest_quantcheck.core.examples import (
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.record import FileRecord
 from pytest_quantcheck.core.redaction import redacted_examples
+from pytest_quantcheck.plugin.drawn import course_record
 from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.workloads.example import DocumentItem
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.record import RunRecord
     from pytest_quantcheck.core.redaction import Redact
+    from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.plugin.evaluate import Pair, Side
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -59,20 +61,25 @@ class Outbox:
         if not self._is_asked or pair.variant.measurement is None:
             return pair
         reference = self._key(pair.reference, None)
-        return replace(pair, examples=self._key(pair.variant, (reference, pair.reference)))
+        beside = (reference, pair.reference)
+        return replace(pair, examples=self._key(pair.variant, beside, pair.course))
 
     def take(self) -> list[str]:
         """Return the lines that no report has carried yet."""
         lines, self._waiting = self._waiting, []
         return lines
 
-    def _key(self, side: Side, reference: tuple[str, Side] | None) -> str:
+    def _key(
+        self, side: Side, reference: tuple[str, Side] | None, course: Course | None = None
+    ) -> str:
         measured = side.measurement
         assert measured is not None  # noqa: S101 - both sides are measured, or none
         # Measurements are equal by identity, and made once for each pair.
         known = (reference[0] if reference else "", measured)
         if known not in self._keys:
             record = _record(side, measured, reference)
+            if course is not None:
+                record = replace(record, course=course_record(course, record.ids))
             line = to_line(redacted_examples(record, self._redact))
             key = self._keys[known] = key_of(line)
             if key not in self._made:
@@ -106,6 +113,7 @@ def _record(
         ids=[*ids],
         clusters=_plain(clusters),
         slices=slices if any(name is not None for name in slices) else None,
+        course=None,
         scores=[
             _scores(scores, ids)
             for name, scores in measured.scores.items()

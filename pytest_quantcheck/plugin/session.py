@@ -74,7 +74,7 @@ class QuantcheckSession:
         self._budgets: dict[str, tuple[Budget, ...]] = {}
         self._n_marks: dict[str, int] = {}
         self._group_markers = collect.GroupMarkers()
-        self._plans: list[ItemPlan] = []
+        self.plans: list[ItemPlan] = []
         self._places: dict[str, int] = {}
         self.family_error: str | None = None
         self.n_collected = 0
@@ -133,7 +133,7 @@ class QuantcheckSession:
             # A plugin may have added tests of its own by now.
             if _n_marks(item) != n_marks.get(item, collect.n_planned_marks(item, self._n_marks)):
                 item.stash[USAGE_ERROR] = collect.late_marker(item)
-        self._plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
+        self.plans = [item.stash[PLAN] for item in items if PLAN in item.stash]
         self._places = {item.nodeid: place for place, item in enumerate(items)}
         return result
 
@@ -201,7 +201,7 @@ class QuantcheckSession:
             if models.MODEL not in item.stash:
                 raise UsageError(collect.replaced_fixture(plan.location, "quant_variant"))
             laboratory = self.laboratory_of(item)
-            laboratory.prefetch([p for p in self._plans if p.model_group == plan.model_group])
+            laboratory.prefetch([p for p in self.plans if p.model_group == plan.model_group])
             quant = item.stash[QUANT] = Quant(self, item, handle)
             quant.measure_marked()
         return quant

@@ -53,7 +53,8 @@ class Shelves:
         folder = _folder(config, settings)
         self._backends = backends
         self._store = None if folder is None else Store(folder)
-        self._files = FileDigests(folder)
+        self.files = FileDigests(folder)
+        """Digests of files, remembered where results are."""
         self._environment = environment_of(device)
         self._run = _run_of(config)
         # A noise floor is of this machine as it is now: nothing old goes into it.
@@ -75,7 +76,7 @@ class Shelves:
         backend = self._backends.get(variant.backend)
         if backend is None:
             return None
-        return identity_of(variant, source, backend, files=self._files)
+        return identity_of(variant, source, backend, files=self.files)
 
 
 def _folder(config: pytest.Config, settings: Settings) -> Path | None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.measure.course import select_pair
+from pytest_quantcheck.plugin.drawn import drawn
 from pytest_quantcheck.plugin.evaluate import correctness_metric
 from pytest_quantcheck.plugin.slices import check_slice
-from pytest_quantcheck.stats.sequential.trial import Plan, Trial, can_stop
+from pytest_quantcheck.stats.sequential.trial import Trial, can_stop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair
     from pytest_quantcheck.plugin.evaluate import Terms
+    from pytest_quantcheck.stats.sequential.trial import Plan
     from pytest_quantcheck.workloads.example import Example
 
 
@@ -125,13 +127,4 @@ def _plan(budget: Budget, course: Course) -> Plan:
         name = course.workload.name
         check_slice(budget.slice, [*known], workload=name, shown=budget.shown)
         examples = [one for one in examples if one.slice == budget.slice]
-    sizes: dict[tuple[bool, str], int] = {}
-    for one in examples:
-        key = (one.cluster is None, one.id if one.cluster is None else one.cluster)
-        sizes[key] = sizes.get(key, 0) + 1
-    largest = max(sizes.values())
-    return Plan(
-        n=len(examples),
-        n_clusters=len(sizes) if largest > 1 else None,
-        largest_cluster=largest,
-    )
+    return drawn(examples)

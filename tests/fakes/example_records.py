@@ -24,6 +24,7 @@ def measured_record(*measured, variant="int4", **fields):
         "ids": [f"e{i}" for i in range(n)],
         "clusters": None,
         "slices": None,
+        "course": None,
         "outputs": [" yes"] * n,
         "prompts": None,
         "expected": None,

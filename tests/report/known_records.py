@@ -120,6 +120,8 @@ ENVIRONMENT = EnvironmentRecord(
     budgets_collected={"int4": 1},
     redact="off",
     versions={"torch": "2.13.0"},
+    options=[],
+    sources=[],
 )
 
 
