@@ -1,0 +1,164 @@
+"""Timing variants out of a pool: side by side or load by load, and what is refused."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent / "fakes"))
+
+import quantcheck_fake as fake
+
+from pytest_quantcheck import Latency
+from pytest_quantcheck.core.latency import Schedule, Stop
+from pytest_quantcheck.core.protocols import BackendSpec
+from pytest_quantcheck.core.variant import Variant
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.latency.conditions import Unread, conditions_of
+from pytest_quantcheck.measure.latency.meter import LatencyMeter, TimingTask
+from pytest_quantcheck.measure.pool import Pool
+from pytest_quantcheck.measure.protocols import ModelSource
+
+ROOMY, TIGHT = 10**9, fake.PARAMETERS * 2 + 1
+
+
+def variant(precision, **options):
+    return Variant(name=precision, precision=precision, backend="fake", **options)
+
+
+REFERENCE, SLOWER = variant("fp16"), variant("tempo-130")
+
+
+def pool(free_bytes=ROOMY, target="quantcheck_fake:FakeBackend"):
+    """Return a pool that holds both variants, or one at a time."""
+    specs = {"fake": BackendSpec(name="fake", target=target)}
+    source = ModelSource(model="model", device="cpu")
+    held = Pool(specs, source, 1.0, free_bytes=lambda _: free_bytes)
+    held._budget_bytes = lambda: free_bytes  # what is held does not come on top
+    return held
+
+
+def meter(owner, **options):
+    return LatencyMeter(owner, reference=REFERENCE, conditions=conditions_of, **options)
+
+
+def task(variant=SLOWER, **options):
+    options = {"prompt_tokens": 8, "new_tokens": 3, "repeats": 12} | options
+    workload = Latency(**options)
+    return TimingTask(variant=variant, workload=workload, batch_size=workload.batch_sizes[-1])
+
+
+class Notes:
+    """Progress that is written down."""
+
+    def __init__(self):
+        self.lines = []
+
+    def start(self, variant, workload, total):
+        self.lines.append(("start", variant, workload, total))
+
+    def advance(self, done, tokens):
+        self.lines.append(("advance", done, tokens))
+
+    def finish(self):
+        self.lines.append(("finish",))
+
+
+@pytest.fixture(autouse=True)
+def _fresh_notes():
+    fake.LOADS.clear()
+    fake.SERVED.clear()
+
+
+def test_both_variants_serve_the_same_requests_side_by_side():
+    found = meter(pool()).measure(task(batch_size=4))
+
+    assert found.samples.schedule is Schedule.PAIRS
+    assert (found.samples.n, found.samples.stopped) == (12, Stop.REPEATS)
+    assert fake.LOADS == ["fp16", "tempo-130"]
+    (first, shape), (second, other) = fake.SERVED
+    assert [first, second] == ["fp16", "tempo-130"]
+    assert shape == other == found.shape
+    assert found.reference.memory.load_seconds > 0
+    assert found.variant.memory.peak_bytes == 4 * 130 * 2**20
+
+
+def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
+    owner = pool(TIGHT)
+
+    found = meter(owner).measure(task(repeats=60))
+
+    samples = found.samples
+    assert samples.schedule is Schedule.LOADS
+    assert samples.n == 8  # blocks of 8 runs for at most 60 pairs
+    assert len(samples.runs) == 2 * 8 * 8
+    assert len(fake.SERVED) == 16
+    assert len(fake.LOADS) == 2 + 16  # memory first
+    assert owner.resident == ()
+
+
+def test_a_pinned_variant_is_not_freed():
+    owner = pool()
+    owner.pin(REFERENCE)
+
+    owner.release(REFERENCE)
+    owner.release(SLOWER)  # nothing is there
+
+    assert owner.resident == (REFERENCE,)
+
+
+def test_several_batch_sizes_share_the_time_limit():
+    asked = task(batch_size=(1, 2), seconds=1e-9)
+
+    found = meter(pool()).measure(asked)
+
+    assert found.shape.batch_size == 2
+    assert found.samples.stopped is Stop.SECONDS
+    assert found.samples.n < 12
+
+
+def test_progress_is_told_at_each_look():
+    notes = Notes()
+
+    meter(pool(), progress=notes).measure(task(repeats=40))
+
+    assert notes.lines[0] == ("start", "tempo-130", "latency", 40)
+    assert notes.lines[1] == ("advance", 12, 2 * 12 * 3)
+    assert notes.lines[-1] == ("finish",)
+
+
+def test_another_tokenizer_is_refused_and_remembered():
+    timer = meter(pool())
+    foreign = task(variant("foreign"), prompts=["abc"], prompt_tokens=None)
+
+    for _ in range(2):
+        with pytest.raises(UsageError, match="foreign has another tokenizer than the reference"):
+            timer.measure(foreign)
+
+    assert fake.LOADS == ["fp16", "foreign"]
+
+
+def test_the_seed_is_of_prompts_and_of_the_order():
+    first, second, third = (meter(pool(), seed=seed).measure(task()) for seed in (1, 1, 2))
+
+    assert first.shape == second.shape != third.shape
+    assert first.samples.is_variant == second.samples.is_variant != third.samples.is_variant
+    assert first.prompt_fingerprint == second.prompt_fingerprint != third.prompt_fingerprint
+
+
+def test_a_cpu_tells_nothing_of_itself():
+    found = conditions_of("cpu")
+
+    assert isinstance(found, Unread)
+    assert found.contention() == "unknown"
+    assert found.read().reasons == ()
+
+
+def test_what_is_timed_keeps_its_recipe():
+    asked = task(mode="compiled")
+
+    found = meter(pool()).measure(replace(asked, batch_size=1))
+
+    assert found.workload is asked.workload
+    assert found.samples.variant.fallback == "rules cannot be compiled"
