@@ -159,11 +159,11 @@ def _notes(
 def _scale(ranks: SignedRanks, n: int) -> float:
     """Return the standard error of the estimate times √n, from the width of its interval.
 
-    Spikes that the test disregards do not count, as they would in a standard deviation.
+    Spikes that the test disregards do not count, as they would in a standard deviation. It is
+    infinite below five blocks.
     """
-    alpha = max(_EASY_ALPHA, 2.0 ** (1 - n))
-    interval = ranks.invert(alpha=alpha)
-    return (interval.high - interval.low) / (2 * normal_quantile(alpha)) * math.sqrt(n)
+    interval = ranks.invert(alpha=_EASY_ALPHA)
+    return (interval.high - interval.low) / (2 * normal_quantile(_EASY_ALPHA)) * math.sqrt(n)
 
 
 def _needed(distance: float, *, scale: float, levels: Levels, at_least: int) -> int | None:

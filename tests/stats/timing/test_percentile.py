@@ -1,5 +1,7 @@
 """Percentiles in milliseconds: the binomial rule, too few runs, runs that depend on each other."""
 
+import doctest
+
 import numpy as np
 import pytest
 from timed import loads, pairs
@@ -11,6 +13,7 @@ from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.quantile import estimate_quantile
 from pytest_quantcheck.stats.serving import judge_latency
+from pytest_quantcheck.stats.timing import percentile
 from pytest_quantcheck.stats.timing.percentile import (
     RunsOver,
     check_repeats,
@@ -179,3 +182,16 @@ def test_a_time_that_is_no_number_is_an_error():
     times = np.array([*TIMES[:30], np.nan])
     with pytest.raises(MeasurementError, match="run 30 took nan ms"):
         judge(95, 100, timed(31, times=times))
+
+
+def test_no_number_of_runs_tells_on_which_side_of_the_limit_a_percentile_at_it_is():
+    times = np.where(np.arange(60) % 20 == 7, 0.2, 0.1 + 1e-4 * TIMES[:60])
+    verdict = judge(95, 150, timed(60, times=times))
+
+    assert verdict.estimate.counts["over"] == 3
+    assert (verdict.outcome, verdict.needed_n) == (Outcome.INCONCLUSIVE, None)
+
+
+def test_examples_in_docstrings_run():
+    assert doctest.testmod(percentile).attempted > 4
+    assert doctest.testmod(percentile).failed == 0

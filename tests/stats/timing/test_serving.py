@@ -188,6 +188,14 @@ def test_too_few_pairs_decide_nothing():
     assert verdict.needed_n == 12
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_a_handful_of_pairs_has_no_scatter_to_plan_with(n):
+    found = judge("max_e2e_ratio", 1.05, noisy(2.0, n, n_planned=60, stopped=Stop.SECONDS))
+
+    assert (found.reason, found.needed_n, found.power) == (Reason.TOO_FEW_RUNS, None, None)
+    assert (found.estimate.low, found.estimate.high) == (0.0, math.inf)
+
+
 def test_twelve_pairs_can_pass_and_fail():
     assert judge("max_e2e_ratio", 1.2, noisy(1.0, 12)).outcome is Outcome.PASS
     assert judge("max_e2e_ratio", 1.2, noisy(1.5, 12)).outcome is Outcome.FAIL
