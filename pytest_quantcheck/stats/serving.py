@@ -190,6 +190,8 @@ def _conclude(limit: Limit, found: _Found, *, levels: Levels) -> Verdict:
     """Return the verdict with what holds over all looks in place of what holds at one."""
     verdict, estimate = found.verdict, found.verdict.estimate
     p_pass, p_fail = found.passing.adjust(estimate.p_pass), found.failing.adjust(estimate.p_fail)
+    if found.evidence.untested is not None:  # what no test decides, no p-value may list
+        p_pass = p_fail = 1.0
     if verdict.outcome is Outcome.PASS:
         p_pass = min(p_pass, levels.alpha_pass)
     if verdict.outcome is Outcome.FAIL:
