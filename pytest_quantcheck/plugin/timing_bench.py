@@ -67,7 +67,7 @@ class TimingBench:
             task = TimingTask(variant=self.variant, workload=workload, batch_size=size)
             self._check_memory(task, mine)
             self._seen.setdefault(workload, {})[size] = self.laboratory.timings.get(
-                task, [budget.limit for budget in mine] or None, self.laboratory.levels
+                task, [one.limit for one in mine] if budgets else None, self.laboratory.levels
             )
 
     def levels(self, workload: Latency, *, variant: bool) -> dict[str, float]:

@@ -77,7 +77,9 @@ def _figures(limit: Limit, n: int, pilot: PilotRecord | None, levels: Levels) ->
     allowed = sign * math.log(limit.value)
     needed = None if allowed <= 0 else max(LEAST_REPEATS, math.ceil((to_pass / allowed) ** 2))
     return Figures(
-        smallest_fail=math.exp(sign * (allowed + to_fail / math.sqrt(n))),
+        smallest_fail=None
+        if 2.0**-n > levels.alpha_fail  # not even if the variant is slower in every pair
+        else math.exp(sign * (allowed + to_fail / math.sqrt(n))),
         largest_pass=math.exp(sign * (allowed - to_pass / math.sqrt(n))),
         needed_n=needed,
         power=None,

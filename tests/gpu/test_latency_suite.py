@@ -1,4 +1,4 @@
-"""A serving test in a suite on a GPU: times, memory, cost, both modes, side by side and in loads."""
+"""A serving test in a suite on a GPU: times, memory, cost, both modes, in pairs and in loads."""
 
 from __future__ import annotations
 
@@ -69,4 +69,4 @@ def test_variants_that_do_not_fit_together_are_timed_in_loads(suite):
 
     result.assert_outcomes(passed=1, deselected=1)
     assert [one["schedule"] for one in latencies] == ["loads", "loads"]
-    assert [one["n"] for one in latencies] == [8, 8]
+    assert all(8 <= one["n"] <= one["n_planned"] == 12 for one in latencies)

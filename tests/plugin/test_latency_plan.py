@@ -1,6 +1,13 @@
 """What settings and the plan make of budgets on times."""
 
+import pytest
 from timed_suite import SUITE, TABLES, budget
+
+from pytest_quantcheck.core.budget import Budget, Location
+from pytest_quantcheck.core.grammar import parse_limit
+from pytest_quantcheck.plugin.timing_plan import plan_timing
+from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.workloads.latency import Latency
 
 USAGE = 4
 
@@ -30,6 +37,7 @@ def test_options_for_examples_do_nothing_to_times(timed):
         ("sizes", "batch 1"),
         ("sizes", "batch 4"),
     ]
+    assert found["sizes", "batch 1"]["n"] == 12  # no budget asks more of it
     hasty = found["hasty", None]
     assert hasty["stopped"] == "seconds"  # a time limit ends the timing
     assert hasty["n"] < 12
@@ -55,3 +63,32 @@ def test_the_plan_shows_runs_and_what_they_can_show(timed):
     ]
     result.stdout.fnmatch_lines(["ERROR *max_tpot_p99_ms with 60 runs: 299 are needed*"])
     result.stdout.no_fnmatch_line("*warning*")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "family", "expected"),
+    [
+        ("max_e2e_ratio", 1.1, 1, (True, True, 12)),
+        ("max_e2e_ratio", 1.1, 1000, (False, True, 12)),  # 2⁻¹² is more than its share of alpha
+        ("max_e2e_ratio", 1.01, 1, (True, True, 59)),  # (2.49 · 0.0307/ln 1.01)²
+        ("max_e2e_ratio", 0.9, 1, (True, True, None)),  # not shown where nothing is faster
+        ("min_throughput_ratio", 0.9, 1, (True, True, 12)),
+        ("min_throughput_ratio", 1.1, 1, (True, True, None)),
+    ],
+)
+def test_pairs_show_ratios_on_either_side_of_one(keyword, value, family, expected):
+    limit = parse_limit(keyword, value)
+    stated = Budget(
+        variant="int4",
+        workload=Latency(prompt_tokens=8, new_tokens=2, repeats=12),
+        limit=limit,
+        gate=None,
+        location=Location(nodeid="test_a.py::test_a", path="test_a.py", line=1),
+    )
+
+    figures = plan_timing(stated, None, levels(0.05, family)).figures
+
+    sign = 1 if keyword.startswith("max") else -1
+    fails = figures.smallest_fail is not None and sign * (figures.smallest_fail - value) > 0
+    passes = sign * (value - figures.largest_pass) > 0
+    assert (fails, passes, figures.needed_n) == expected

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from pytest_quantcheck.core.latency import MIN_LOADS, Schedule
+from pytest_quantcheck.core.latency import Schedule
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.latency.prompts import shape_of
 from pytest_quantcheck.measure.latency.sampler import (
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.workloads.latency import Latency
 
 _RUNS_PER_LOAD = 8
+_LOADS = 12
+"""Blocks of loads at the least: 8 are too few for FAIL where many budgets share alpha."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +215,7 @@ class LatencyMeter:
 
 def _plan(workload: Latency, schedule: Schedule, seed: int) -> TimingPlan:
     """Return how much is timed at most; of several batch sizes each gets its share of the time."""
-    blocks = max(MIN_LOADS, -(-workload.repeats // _RUNS_PER_LOAD))
+    blocks = max(_LOADS, -(-workload.repeats // _RUNS_PER_LOAD))
     n_sizes = len(workload.batch_sizes)
     return TimingPlan(
         schedule=schedule,

@@ -91,10 +91,10 @@ def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
 
     samples = found.samples
     assert samples.schedule is Schedule.LOADS
-    assert samples.n == 8  # blocks of 8 runs for at most 60 pairs
-    assert len(samples.runs) == 2 * 8 * 8
-    assert len(fake.SERVED) == 16
-    assert len(fake.LOADS) == 2 + 16  # memory first
+    assert samples.n == 12  # blocks of 8 runs for at most 60 pairs
+    assert len(samples.runs) == 12 * 2 * 8
+    assert len(fake.SERVED) == 24
+    assert len(fake.LOADS) == 2 + 24  # memory first
     assert owner.resident == ()
 
 
