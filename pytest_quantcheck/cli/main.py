@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import WRONG
-from pytest_quantcheck.cli.commands import report, suggest_budgets, verify
+from pytest_quantcheck.cli.commands import compare, report, suggest_budgets, verify
 from pytest_quantcheck.errors import QuantcheckError
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.cli.command import Command
 
 COMMANDS: dict[str, Command] = {
+    "compare": compare,
     "report": report,
     "suggest-budgets": suggest_budgets,
     "verify": verify,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.cli.rows import scores_of
+from pytest_quantcheck.cli.rows import rows_in, scores_of
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.limit import Statistic
@@ -144,12 +144,7 @@ def _sides(check: CheckRecord, record: ExamplesRecord, reference: ExamplesRecord
     batches = record.course.batches if record.course else None
     if check.slice is None:
         return Sides(reference=both[0], variant=both[1], batches=batches)
-    inside = dict(zip(record.ids, record.slices or [], strict=False))
-    # An example may be scored in parts, `id#1`.
-    owners = [one if one in inside else one.rpartition("#")[0] for one in both[1].ids]
-    if not inside.keys() >= {*owners}:
-        raise UsageError("the ids of parts of examples were redacted, so slices are not known")
-    rows = [row for row, owner in enumerate(owners) if inside[owner] == check.slice]
+    rows = rows_in(check.slice, both[1].ids, record)
     return Sides(
         reference=both[0].taken(rows),
         variant=both[1].taken(rows),

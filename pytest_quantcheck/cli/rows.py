@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.stats.scores import ExampleScores
 
 if TYPE_CHECKING:
-    from pytest_quantcheck.core.examples import ScoresRecord
+    from collections.abc import Sequence
+
+    from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord
 
 
 def scores_of(rows: ScoresRecord) -> ExampleScores:
@@ -25,3 +28,19 @@ def scores_of(rows: ScoresRecord) -> ExampleScores:
         observations=None if found is None else tuple(np.array(one, np.float64) for one in found),
         is_identical=rows.is_identical,
     )
+
+
+def rows_in(name: str, ids: Sequence[str], record: ExamplesRecord) -> list[int]:
+    """Return which rows of scores are in one slice.
+
+    Raises
+    ------
+    UsageError
+        Documents were scored in parts, and what tells which is of which was redacted.
+    """
+    inside = dict(zip(record.ids, record.slices or [], strict=False))
+    # An example may be scored in parts, `id#1`.
+    owners = [one if one in inside else one.rpartition("#")[0] for one in ids]
+    if not inside.keys() >= {*owners}:
+        raise UsageError("the ids of parts of examples were redacted, so slices are not known")
+    return [row for row, owner in enumerate(owners) if inside[owner] == name]
