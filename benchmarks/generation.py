@@ -4,7 +4,7 @@ usage: generation.py --model FOLDER --data FILE.jsonl [--n 64] [--max-new-tokens
                      [--batch-size 32] [--variant fp16] [--device cuda] [--out FILE.json]
 
 DATA has a `question` a line, such as GSM8K. All outputs come from one model in memory, greedily:
-`rows`, as quantcheck generates; `captured`, the same with steps as CUDA graphs; `equal`, its
+`rows`, as quantcheck generates; `launched`, the same without CUDA graphs; `equal`, its
 batches of prompts of equal length, for architectures that know no rows; `padded`, plain batches of
 transformers, padded on the left; and `single`, `model.generate` one prompt at a time, with which
 all are compared. A row for each prompt is printed as it comes: where an output first diverges, and
@@ -128,17 +128,17 @@ def questions(path: Path, n: int) -> list[str]:
     return [PROMPT.format(question=row["question"]) for row in rows[:n]]
 
 
-def captured(
+def launched(
     loaded: Any,  # noqa: ANN401 - with what only this module looks at
     prompts: Sequence[Sequence[int]],
     decoding: Decoding,
 ) -> list[list[int]]:
-    """Return the new tokens of each prompt, with steps replayed as CUDA graphs if possible."""
-    loaded._generator.captures = True  # noqa: SLF001 - switched off elsewhere
+    """Return the new tokens of each prompt, with no step replayed as a CUDA graph."""
+    loaded._generator.captures = False  # noqa: SLF001 - has no switch for users
     try:
         return [[*one.tokens] for one in loaded.generate(prompts, decoding)]
     finally:
-        loaded._generator.captures = False  # noqa: SLF001
+        loaded._generator.captures = True  # noqa: SLF001
 
 
 def in_equal_lengths(
@@ -179,7 +179,7 @@ def run(arguments: argparse.Namespace) -> None:
     decoding = Decoding(max_new_tokens=arguments.max_new_tokens)
     ways: dict[str, Callable[[], list[list[int]]]] = {
         "rows": lambda: [[*one.tokens] for one in loaded.generate(prompts, decoding)],
-        "captured": lambda: captured(loaded, prompts, decoding),
+        "launched": lambda: launched(loaded, prompts, decoding),
         "equal": lambda: in_equal_lengths(loaded, prompts, decoding),
         "padded": lambda: [
             one for part in chunks(prompts, arguments.batch_size) for one in plain.generate(part)

@@ -49,22 +49,19 @@ def test_captured_steps_write_what_launched_ones_do(checkpoint, pool, kind, vari
     loaded = pool(checkpoint(kind)).get(builtin_variant(variant))
     decoding = Decoding(max_new_tokens=12)
     asked = prompts(loaded)
+    loaded._generator.captures = False
     launched = loaded.generate(asked, decoding)
-    captured = []
     loaded._generator.captures = True
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            real = Replay.__call__
-            patch.setattr(Replay, "__call__", lambda *a: captured.append(1) or real(*a))
-            assert loaded.generate(asked, decoding) == launched
-    finally:
-        loaded._generator.captures = False
+    captured = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = Replay.__call__
+        patch.setattr(Replay, "__call__", lambda *a: captured.append(1) or real(*a))
+        assert loaded.generate(asked, decoding) == launched
     assert captured
 
 
 def test_llm_int8_is_never_captured(checkpoint, pool):
     loaded = pool(checkpoint("llama")).get(builtin_variant("int8"))
-    loaded._generator.captures = True
     found = loaded.generate(prompts(loaded), Decoding(max_new_tokens=6))
     loaded._generator.captures = False
     assert found == loaded.generate(prompts(loaded), Decoding(max_new_tokens=6))

@@ -9,6 +9,7 @@ from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.engine.norms import FusedNorms
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 pytestmark = pytest.mark.gpu
 
@@ -16,7 +17,9 @@ pytestmark = pytest.mark.gpu
 def kernels(function, *inputs):
     """Return how many kernels a call launches."""
     function(*inputs)
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as found:
+    on_device = [torch.profiler.ProfilerActivity.CUDA]
+    # The profiler warns of what it does with later cycles.
+    with undisturbed(), torch.profiler.profile(activities=on_device) as found:
         function(*inputs)
         torch.cuda.synchronize()
     return sum(one.device_type == DeviceType.CUDA for one in found.events())

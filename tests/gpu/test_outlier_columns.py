@@ -13,6 +13,7 @@ from pytest_quantcheck.measure.engine.llm_int8 import packed, run_packed, separa
 from pytest_quantcheck.measure.engine.outliers import PlainSearch
 from pytest_quantcheck.measure.engine.rooms import Rooms
 from pytest_quantcheck.measure.engine.segments import segments_on
+from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 pytestmark = pytest.mark.gpu
 
@@ -54,12 +55,13 @@ def test_nothing_waits_where_room_is_known():
     rows, segments = make("options", 1.3)
     quantize(rows, segments, 6.0, 2048)
     torch.cuda.synchronize()
-    torch.cuda.set_sync_debug_mode("error")
-    try:
-        for room in (0, 64, 2048):
-            quantize(rows, segments, 6.0, room)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    with undisturbed():  # torch warns that this mode is a prototype
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for room in (0, 64, 2048):
+                quantize(rows, segments, 6.0, room)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 def test_room_changes_no_bit_of_what_layers_give():

@@ -69,7 +69,7 @@ class Generator:
         self.ending = ending
         self._batch_tokens = batch_tokens
         self._cache_bytes = cache_bytes
-        self.captures = False
+        self.captures = True
         """Whether steps are replayed as CUDA graphs where that is possible."""
 
     @property
