@@ -88,6 +88,7 @@ class LatencyMeter:
         self._conditions = conditions
         self._seed = seed
         self._progress = progress
+        self._shapes: dict[TimingTask, Shape] = {}
         self._memory: dict[tuple[Variant, Shape], MemoryUse] = {}
         self._failures: dict[TimingTask, Failed] = {}
 
@@ -127,7 +128,7 @@ class LatencyMeter:
 
     def memory(self, task: TimingTask) -> Sides[MemoryUse]:
         """Return what reference and variant take while they serve; errors as for `measure`."""
-        shape = self._shape(task, self._reference)
+        shape = self._asked(task)
         uses = [self._memory_use(task, one, shape) for one in (self._reference, task.variant)]
         return Sides(reference=uses[0], variant=uses[1])
 
@@ -140,7 +141,7 @@ class LatencyMeter:
         return self._memory[key]
 
     def _measured(self, task: TimingTask, watcher: Watcher[LatencySamples] | None) -> TimedPair:
-        shape, memory = self._shape(task, self._reference), self.memory(task)
+        shape, memory = self._asked(task), self.memory(task)
         total = _plan(task.workload, Schedule.PAIRS, self._seed).n_planned
         with _Told(self._progress, watcher, task, total) as told:
             samples = self._sampled(task, shape, told)
@@ -195,6 +196,12 @@ class LatencyMeter:
                 "reference, so that their requests would not be the same"
             )
         return shape
+
+    def _asked(self, task: TimingTask) -> Shape:
+        """Return what is served, made once: a large reference is not loaded again for it."""
+        if task not in self._shapes:
+            self._shapes[task] = self._shape(task, self._reference)
+        return self._shapes[task]
 
     def _shape(self, task: TimingTask, variant: Variant) -> Shape:
         loaded = self._pool.get(variant)

@@ -87,7 +87,9 @@ def test_both_variants_serve_the_same_requests_side_by_side():
 def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
     owner = pool(TIGHT)
 
-    found = meter(owner).measure(task(repeats=60))
+    timer, asked = meter(owner), task(repeats=60)
+    assert timer.memory(asked).variant.peak_bytes == 130 * 2**20
+    found = timer.measure(asked)
 
     samples = found.samples
     assert samples.schedule is Schedule.LOADS
