@@ -145,7 +145,7 @@ WRONG_SETTINGS = {
     "reference": (["--quant-reference=fp61"], "unknown variant 'fp61'; did you mean 'fp16'"),
     "variants": (["--quant-variants=int8,int44"], "unknown variant 'int44'; did you mean 'int4'"),
     "folder": (["--quant-model=./absent"], "quant_model='./absent': no such folder"),
-    "unknown option": (["--quant-html=x"], "unrecognized arguments: --quant-html=x"),
+    "unknown option": (["--quant-charts=x"], "unrecognized arguments: --quant-charts=x"),
 }
 
 
