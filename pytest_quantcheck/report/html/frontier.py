@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -117,6 +118,8 @@ def _groups(measurements: Sequence[MeasurementRecord]) -> list[list[MeasurementR
     """Return the measurements of each workload of each model, the reference first."""
     groups: dict[tuple[str, ...], list[MeasurementRecord]] = {}
     for one in measurements:
+        if not math.isfinite(one.level):
+            continue  # it has no place in a chart; the table shows it
         groups.setdefault((one.model, one.workload, one.fingerprint), []).append(one)
     return [sorted(group, key=lambda one: not one.is_reference) for group in groups.values()]
 
@@ -183,8 +186,8 @@ def _spot(one: MeasurementRecord, cost: float, checks: Sequence[CheckRecord]) ->
     low = high = budget = None
     if change is not None:
         budget = _moved(change, change.limit)
-        if change.low is not None and change.high is not None:
-            low, high = _moved(change, change.low), _moved(change, change.high)
+        ends = [_moved(change, end) for end in (change.low, change.high) if end is not None]
+        low, high = ends if len(ends) > 1 and all(map(math.isfinite, ends)) else (None, None)
     return _Spot(
         name=shown(one.variant),
         cost=cost,

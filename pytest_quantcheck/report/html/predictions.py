@@ -153,11 +153,12 @@ def _of_divergence(
         for one in measured
         if one.divergence is not None and one.divergence.max_kl > 0
     ]
-    if not found:
+    numbers = _finite(number for one in found for number in (*one.values, *one.marks.values()))
+    positive = [number for number in numbers if number > 0]
+    if not positive:
         return None
-    numbers = [*_finite(number for one in found for number in (*one.values, *one.marks.values()))]
-    low = max(min((number for number in numbers if number > 0), default=1e-3), _LEAST_KL)
-    low, high = min(low, max(numbers) / 100), max(numbers) * 1.3
+    low, high = max(min(positive), _LEAST_KL), max(positive)
+    low, high = min(low, high / 100), high * 1.3
     axis = Axis(low=low, high=high, start=START, end=END, is_log=True)
     return Spread(
         title=f"{shown(measured[0].workload)}: KL(reference ‖ variant)",

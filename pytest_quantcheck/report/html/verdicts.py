@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import CheckRecord, RunRecord
     from pytest_quantcheck.core.serving import LatencyRecord
 
+_MOST = 1e9
 _WORST_FIRST = ("fail", "inconclusive", "pass")
 
 
@@ -56,7 +57,7 @@ class VerdictRow:
     @property
     def used(self) -> float:
         """Share of the budget used, for sorting; budgets without a scale stand last."""
-        return self.drawn.share if self.drawn else -1e9
+        return min(max(self.drawn.share, -_MOST), _MOST) if self.drawn else -_MOST
 
 
 def verdict_rows(run: RunRecord) -> list[VerdictRow]:

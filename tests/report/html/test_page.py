@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import math
 import re
 from dataclasses import replace
 
@@ -66,6 +67,43 @@ def test_each_budget_is_shown_with_its_figures_and_its_argument(read):
         "4.2 GiB",
     ):
         assert text in " ".join(shown.split())
+
+
+def test_infinite_losses_are_shown_as_what_they_are(read):
+    ppl = {"metric": "perplexity", "level_unit": "perplexity"}
+    check = replace(
+        known.CHECK,
+        metric="perplexity",
+        statistic="log_ratio",
+        unit="ratio",
+        limit=1.06,
+        level_unit="perplexity",
+        variant_level=math.inf,
+        value=math.inf,
+        low=math.inf,
+        high=math.inf,
+        counts={},
+        outcome="fail",
+        reason="non_finite",
+        worst=[],
+    )
+    broken = replace(known.MEASURED, level=8.4, **ppl)
+    run = known.run(
+        check,
+        measurements=[
+            broken,
+            replace(INT4, level=math.inf, **ppl),
+            replace(INT4, level=8.5, **ppl, variant_label="int8"),
+        ],
+    )
+    before = measured_record(rows("perplexity", [4.0], weights=[2.0]), variant="fp16")
+    after = measured_record(rows("perplexity", [math.inf], weights=[2.0]), reference="ref")
+
+    text = render_html(run, {"ref": before, "var": after})
+
+    assert 'data-used="1000000000.0"' in text
+    assert not re.findall(r'(?:d|x|y|cx|cy|points)="[^"]*(?:nan|inf)', text)
+    assert "inf" in read(text).text_of("td", "b")
 
 
 def test_what_was_timed_stands_behind_its_budget(read):
