@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import WRONG
-from pytest_quantcheck.cli.commands import compare, report, suggest_budgets, verify
+from pytest_quantcheck.cli.commands import compare, doctor, report, suggest_budgets, verify
 from pytest_quantcheck.errors import QuantcheckError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMMANDS: dict[str, Command] = {
     "compare": compare,
+    "doctor": doctor,
     "report": report,
     "suggest-budgets": suggest_budgets,
     "verify": verify,
