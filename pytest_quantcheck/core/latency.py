@@ -115,7 +115,7 @@ class LatencySamples:
     contention: str = "unknown"
     """`none`, `unknown`, or what else used the device."""
     seconds: float = 0.0
-    """Wall-clock time of all of it, warm-up too."""
+    """Wall-clock time of all of it, warm-up too, without loading."""
 
     @property
     def n(self) -> int:

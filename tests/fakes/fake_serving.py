@@ -82,8 +82,10 @@ class FakeWatcher:
 
 
 @contextmanager
-def loaded(server, log):
-    """Open a server as a load does."""
+def loaded(server, log, clock=None):
+    """Open a server as a load does, which takes half a minute where there is a clock."""
     log.append("load")
+    if clock is not None:
+        clock.seconds += 30.0
     yield server
     server.close()

@@ -66,6 +66,13 @@ class Course:
         """Remember how one side is served."""
         self._served[is_variant] = Served(mode=server.mode, fallback=server.fallback)
 
+    def uncounted(self, work: Callable[[], ResultT]) -> ResultT:
+        """Return what some work gives, whose time is no part of the timing, such as loading."""
+        since = self._surroundings.now()
+        found = work()
+        self._stopping.leave_out(since)
+        return found
+
     def time_steadily(
         self, measure: Callable[[], ResultT], *, settle: Callable[[], object]
     ) -> tuple[ResultT, bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_quantcheck.measure.latency.course import Course, Surroundings, TimedRun
@@ -79,15 +81,17 @@ def sample_loads(
     Notes
     -----
     In each block either model is loaded once, in an order drawn for that block, warmed up and
-    timed several times. The time limit counts loading too.
+    timed several times. Loading and unloading are no part of the time that is limited.
     """
     course = Course(plan, surroundings)
     while course.stopped is None:
         block, any_throttled = [], False
         for side in next(course.orders):
-            with openers.of(variant=side)() as server:
+            with ExitStack() as opened:
+                server = course.uncounted(partial(opened.enter_context, openers.of(variant=side)()))
                 course.note_served(server, is_variant=side)
                 runs, is_throttled = _run_load(server, plan, course)
+                course.uncounted(opened.close)
             block += [TimedRun(is_variant=side, times=times) for times in runs]
             any_throttled |= is_throttled
         course.add([block], is_throttled=any_throttled)

@@ -41,7 +41,8 @@ class TimingPlan:
     seed: int
     """Of the order of runs."""
     seconds: float | None = None
-    """No block begins later than so long after the first warm-up run; None: no limit."""
+    """No block begins later than so long after the first warm-up run, loading not counted; None:
+    no limit."""
     warmups: int = 3
     """Runs of each server that do not count, at least 3."""
     runs_per_load: int = 8

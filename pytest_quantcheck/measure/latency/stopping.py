@@ -38,8 +38,12 @@ class Stopping:
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Time since the start, without what was left out."""
         return self._now() - self._started
+
+    def leave_out(self, since: float) -> None:
+        """Do not count the time from `since`, on the same clock, to now."""
+        self._started += self._now() - since
 
     def blocks_to_look(self, n: int) -> int:
         """Return how many blocks there are to the next look, after n of them."""

@@ -52,8 +52,8 @@ class Bench:
     def loads(self, n_planned=8, watcher=None, **options):
         plan = TimingPlan(schedule=Schedule.LOADS, n_planned=n_planned, **({"seed": 1} | options))
         openers = Sides(
-            reference=partial(loaded, self.servers.reference, self.log),
-            variant=partial(loaded, self.servers.variant, self.log),
+            reference=partial(loaded, self.servers.reference, self.log, self.clock),
+            variant=partial(loaded, self.servers.variant, self.log, self.clock),
         )
         return sample_loads(openers, plan, surroundings=self.surroundings(watcher))
 
@@ -219,6 +219,16 @@ def test_loads_end_early_and_are_timed_again_too():
 
     assert (found.n, found.stopped, found.looks) == (9, Stop.DECIDED, (8, 9))
     assert (found.n_discarded, found.throttled) == (1, ())
+
+
+def test_loading_is_no_part_of_the_time_limit():
+    bench = Bench()
+    found = bench.loads(12, seconds=10.0, runs_per_load=2)
+
+    # Five runs of either a block, 1.05 s.
+    assert (found.n, found.stopped) == (10, Stop.SECONDS)
+    assert found.seconds == pytest.approx(10 * 1.05)
+    assert bench.clock.seconds == pytest.approx(10 * 1.05 + 20 * 30)
 
 
 def test_a_load_that_stays_throttled_marks_its_block():
