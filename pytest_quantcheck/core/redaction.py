@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.examples import ExamplesRecord, ScoresRecord
     from pytest_quantcheck.core.record import (
         CheckRecord,
+        EnvironmentRecord,
         ExampleRecord,
         ItemRecord,
         MeasurementRecord,
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
 
 REDACTED = "[redacted]"
 """Stands for a text that was left out."""
+
+
+REPEATED = "under an id of their own"
+"""After this a warning names two examples, in brackets."""
+_NAMED = re.compile(rf"({REPEATED}) \(.*\)(; )", re.DOTALL)
 
 
 class Redact(Enum):
@@ -40,6 +47,7 @@ def redacted_item(item: ItemRecord, redact: Redact) -> ItemRecord:
         item,
         checks=[redacted_check(check, redact) for check in item.checks],
         measurements=[_measurement(found, redact) for found in item.measurements],
+        warnings=[_warning(text, redact) for text in item.warnings],
     )
 
 
@@ -47,8 +55,13 @@ def redacted_run(run: RunRecord, redact: Redact) -> RunRecord:
     """Return a run for a report that tells less than the run itself does."""
     if redact is Redact.OFF:
         return run
+    environments = [_environment(one, redact) for one in run.environments]
     return replace(
         run,
+        environment=environments[0] if environments else None,
+        environments=environments,
+        warnings=[_warning(text, redact) for text in run.warnings],
+        examples=None,  # the file beside the run tells more
         checks=[redacted_check(check, redact) for check in run.checks],
         measurements=[_measurement(found, redact) for found in run.measurements],
     )
@@ -86,6 +99,15 @@ def _example(example: ExampleRecord) -> ExampleRecord:
         reference_output=REDACTED,
         variant_output=REDACTED,
     )
+
+
+def _environment(found: EnvironmentRecord, redact: Redact) -> EnvironmentRecord:
+    is_stricter = found.redact == Redact.IDS.value
+    return found if is_stricter else replace(found, redact=redact.value)
+
+
+def _warning(text: str, redact: Redact) -> str:
+    return _NAMED.sub(r"\1\2", text) if redact is Redact.IDS else text
 
 
 def _measurement(found: MeasurementRecord, redact: Redact) -> MeasurementRecord:

@@ -10,6 +10,7 @@ from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
+from pytest_quantcheck.core.redaction import REPEATED
 from pytest_quantcheck.core.verdict import Levels
 from pytest_quantcheck.plugin.checks import estimated
 from pytest_quantcheck.plugin.evaluate import correctness_metric
@@ -46,15 +47,13 @@ class Decision:
     check: CheckRecord
 
 
-def warnings_of(
-    pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision], *, names_examples: bool
-) -> Iterator[str]:
+def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision]) -> Iterator[str]:
     """Yield a line for everything that a test's verdicts do not say."""
     for workload, pair in pairs.items():
         mine = [one for one in decisions if one.workload is workload]
         yield from _chance_warnings(pair.reference.measurement, mine)
     for pair in pairs.values():
-        yield from _repeat_warnings(pair.variant.measurement, names_examples=names_examples)
+        yield from _repeat_warnings(pair.variant.measurement)
         yield from _cut_warnings(pair.variant.measurement)
     for pair in pairs.values():
         yield from _output_warnings(pair.reference)
@@ -130,7 +129,7 @@ def _chance(item: object, n_labels: int) -> float:
     return 0.0
 
 
-def _repeat_warnings(measurement: Measurement | None, *, names_examples: bool) -> Iterator[str]:
+def _repeat_warnings(measurement: Measurement | None) -> Iterator[str]:
     """Yield a warning if examples repeat others under ids of their own."""
     if measurement is None:
         return
@@ -141,11 +140,10 @@ def _repeat_warnings(measurement: Measurement | None, *, names_examples: bool) -
     repeated = [ids for ids in copies.values() if len(ids) > 1]
     if repeated:
         named = " and ".join(map(ascii_safe, repeated[0][:2]))
-        which = f" ({named})" if names_examples else ""
         n_repeats, n = sum(map(len, repeated)) - len(repeated), len(measurement.examples)
         yield (
             f"{measurement.workload_name}: {format_count(n_repeats)} of {format_count(n)} examples "
-            f"repeat another one under an id of their own{which}; those that are the same count as "
+            f"repeat another one {REPEATED} ({named}); those that are the same count as "
             "one cluster: leave repeats out"
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.core.parse import check_measured
 from pytest_quantcheck.core.record import ItemRecord
-from pytest_quantcheck.core.redaction import Redact, redacted_item
+from pytest_quantcheck.core.redaction import redacted_item
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.bench import Bench
@@ -193,7 +193,6 @@ class Quant:
         ]
         latencies = self._timings.records()
         pairs = self._bench.pairs
-        redact = self._session.settings.redact
         outcomes = {check.outcome for check in checks}
         worst = next(o.value for o in _WORST_FIRST if o.value in outcomes)
         record = ItemRecord(
@@ -209,13 +208,13 @@ class Quant:
             latencies=latencies,
             warnings=[
                 *family_warnings(self._laboratory.levels),
-                *warnings_of(pairs, decisions, names_examples=redact is not Redact.IDS),
+                *warnings_of(pairs, decisions),
                 *(text for one in latencies for text in timing_warnings(one)),
                 *unneeded(checks),
                 *self._laboratory.notices,
             ],
         )
-        return redacted_item(record, redact)
+        return redacted_item(record, self._session.settings.redact)
 
     def failure_text(self, record: ItemRecord) -> str:
         """Return why the test is red; empty if it is not."""

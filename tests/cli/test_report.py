@@ -104,3 +104,13 @@ def test_what_cannot_be_shown_is_refused(path, refused):
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_renders_a_run(name):
     assert render(name, known.run(known.CHECK), View())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_less_can_be_told_than_the_run_holds(saved, quantcheck, name):
+    check = replace(known.CHECK, worst=[replace(known.FLIP, prompt="PRIVATE", example="SECRET")])
+    saved.run = known.run(check)
+    path = saved.answers(outputs=["PRIVATE"] * 400).write()
+
+    assert "PRIVATE" not in quantcheck("report", path, f"--format={name}", "--redact=text")
+    assert "SECRET" not in quantcheck("report", path, f"--format={name}", "--redact=ids")

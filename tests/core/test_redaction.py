@@ -6,7 +6,8 @@ import known_records as known
 import pytest
 from example_records import measured_record, rows
 
-from pytest_quantcheck.core.redaction import Redact, redacted_examples, redacted_run
+from pytest_quantcheck.core.record import FileRecord
+from pytest_quantcheck.core.redaction import REPEATED, Redact, redacted_examples, redacted_run
 from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
 from pytest_quantcheck.report.json import render_json
 
@@ -97,3 +98,23 @@ def test_examples_without_names_can_still_be_paired():
     assert found.ids == ["#1", "#2"]
     assert found.rows_of("accuracy").ids == ["#1", "#2"]
     assert found.rows_of("perplexity").ids == ["#1", "#2"]
+
+
+@pytest.mark.parametrize(("redact", "is_named"), [(Redact.TEXT, True), (Redact.IDS, False)])
+def test_warnings_about_copies_name_ids_where_these_may_leave(redact, is_named):
+    warned = f"quiz: 2 of 9 examples repeat another one {REPEATED} (SECRET-1 and (b); those that"
+
+    (text,) = redacted_run(replace(RUN, warnings=[warned]), redact).warnings
+
+    assert text == (
+        warned if is_named else f"quiz: 2 of 9 examples repeat another one {REPEATED}; those that"
+    )
+
+
+def test_a_run_says_what_was_left_out_and_names_no_file_that_tells_more():
+    run = replace(RUN, examples=FileRecord(path="run.examples.jsonl.gz", sha256="0" * 64))
+
+    found = redacted_run(redacted_run(run, Redact.IDS), Redact.TEXT)
+
+    assert found.environment.redact == found.environments[0].redact == "ids"
+    assert found.examples is None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import Answer
+from pytest_quantcheck.core.redaction import Redact, redacted_examples, redacted_run
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.report.formats import FORMATS, View, render
 
@@ -29,6 +30,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     known = "; ".join(f"{name}: {one.summary}" for name, one in FORMATS.items())
     parser.add_argument("--format", choices=FORMATS, default="terminal", help=f"{known} [terminal]")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there [stdout]")
+    parser.add_argument(
+        "--redact",
+        choices=[one.value for one in Redact],
+        default=Redact.OFF.value,
+        help="leave out texts, or all that tells examples apart, where the run did not [off]",
+    )
     parser.add_argument("--width", type=int, metavar="COLUMNS", help="[that of the terminal]")
     parser.add_argument("--color", choices=("auto", "yes", "no"), default="auto", help="[auto]")
 
@@ -45,13 +52,13 @@ def run(arguments: argparse.Namespace) -> Answer:
         raise UsageError(f"--width={arguments.width}: expected a whole number, at least 1")
     from pytest_quantcheck.cli.runs import read_run
 
-    saved = read_run(arguments.run)
+    saved, redact = read_run(arguments.run), Redact(arguments.redact)
     view = View(
         width=arguments.width or shutil.get_terminal_size().columns,
         is_coloured=_is_coloured(arguments),
-        examples=saved.examples,
+        examples={key: redacted_examples(one, redact) for key, one in saved.examples.items()},
     )
-    text = render(arguments.format, saved.run, view)
+    text = render(arguments.format, redacted_run(saved.run, redact), view)
     if arguments.output is None:
         return Answer(text=text)
     try:
