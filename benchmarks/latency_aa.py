@@ -157,9 +157,9 @@ class Benchmark:
 
     def _server(self) -> ModelServer:
         asked, loaded = self._arguments, self._loaded()
-        ids = torch.randint(
-            16, 4096, (asked.prompt_tokens - 1,), generator=torch.Generator().manual_seed(0)
-        )
+        generator = torch.Generator().manual_seed(0)
+        words = loaded.model.get_input_embeddings().num_embeddings
+        ids = torch.randint(16, words, (asked.prompt_tokens - 1,), generator=generator)
         prompts = ((BOS, *ids.tolist()),)
         return loaded.server(Shape(prompts=prompts, new_tokens=asked.new_tokens, mode=asked.mode))
 
