@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
+
+from other_process import plugin_options
 
 pytestmark = pytest.mark.gpu
 DEVICE = "cuda:0"
@@ -37,7 +43,8 @@ def suite(pytester, checkpoint):
 
 def run(suite, *args):
     """Run the suite, and return its result and what was timed."""
-    result = suite.runpytest_inprocess("-p", "no:randomly", "--quant-json=run.json", *args)
+    options = [*plugin_options(), "-p", "no:randomly", "--quant-json=run.json", *args]
+    result = suite.runpytest_inprocess(*options)
     written = json.loads((suite.path / "run.json").read_text(encoding="utf-8"))
     return result, written["latencies"]
 
