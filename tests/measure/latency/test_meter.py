@@ -100,6 +100,14 @@ def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
     assert owner.resident == ()
 
 
+def test_the_reference_may_be_timed_against_itself():
+    found = meter(pool()).measure(task(REFERENCE))
+
+    assert fake.LOADS == ["fp16"]
+    assert len(fake.SERVED) == 2
+    assert found.samples.of(variant=True) == found.samples.of(variant=False)
+
+
 def test_a_pinned_variant_is_not_freed():
     owner = pool()
     owner.pin(REFERENCE)
