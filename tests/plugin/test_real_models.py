@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -11,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
 sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
 
 import tiny_checkpoints
 import tiny_models
+from other_process import plugin_options
 
 from pytest_quantcheck import Documents
 from pytest_quantcheck.core.variant import builtin_variant
@@ -54,6 +58,7 @@ def pytest_quantcheck_record(record):
     alive = [o for o in gc.get_objects() if issubclass(type(o), transformers.PreTrainedModel)]
     tops = [m for m in alive if type(m).__name__ == "LlamaForCausalLM"]
     tops = [m for m in tops if type(m.model).__name__ == "LlamaModel"]  # a head alone is small
+    tops = [m for m in tops if m.device.type != "meta"]  # names and shapes take nothing
     size = sum(p.numel() * p.element_size() for m in tops for p in m.parameters())
     seen.append([record.model, record.variant, len(tops), size])
 
@@ -98,23 +103,46 @@ def models(tmp_path_factory):
     return folder
 
 
+def write_suite(path, models):
+    for folder in models.iterdir():
+        (path / folder.name).symlink_to(folder)
+    for name, text in (
+        ("pyproject.toml", PYPROJECT),
+        ("conftest.py", CONFTEST),
+        ("test_suite.py", SUITE),
+    ):
+        (path / name).write_text(text, encoding="utf-8")
+
+
 @pytest.fixture
 def suite(pytester, models):
-    for folder in models.iterdir():
-        (pytester.path / folder.name).symlink_to(folder)
-    (pytester.path / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
-    pytester.makeconftest(CONFTEST)
-    pytester.makepyfile(test_suite=SUITE)
+    write_suite(pytester.path, models)
     return pytester
 
 
-def read(suite, name):
-    return json.loads((suite.path / name).read_text(encoding="utf-8"))
+def read(folder, name):
+    return json.loads((folder / name).read_text(encoding="utf-8"))
 
 
-def run(suite, *args):
-    result = suite.runpytest_subprocess("-p", "no:randomly", "--quant-json=run.json", *args)
-    return result, read(suite, "run.json")
+def run(folder, *args):
+    """Return what the suite prints in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *plugin_options(), "-p", "no:randomly",
+         "--quant-json=run.json", *args],
+        cwd=folder, capture_output=True, text=True, check=False,
+        env=os.environ | {"COLUMNS": "160", "PYTEST_ADDOPTS": ""},
+    )  # fmt: skip
+    sys.stdout.write(done.stdout + done.stderr)
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def whole(models, tmp_path_factory):
+    """Run the suite once as it is; return where."""
+    folder = tmp_path_factory.mktemp("whole")
+    write_suite(folder, models)
+    (folder / "printed.txt").write_text("\n".join(run(folder)), encoding="utf-8")
+    return folder
 
 
 def measured_directly(models):
@@ -137,17 +165,18 @@ def measured_directly(models):
     return found
 
 
-def test_each_model_is_measured_as_it_is_and_shown_by_itself(suite, models):
-    result, found = run(suite)
+def test_each_model_is_measured_as_it_is_and_shown_by_itself(whole, models):
+    printed = (whole / "printed.txt").read_text(encoding="utf-8").splitlines()
+    found = read(whole, "run.json")
 
-    result.assert_outcomes(passed=6)
+    assert pytest.RunResult.parse_summary_nouns(printed) == {"passed": 6}
     levels = {(m["model"], m["variant"]): m["level"] for m in found["measurements"]}
     assert levels == pytest.approx(measured_directly(models), rel=1e-6)
     assert len({round(level, 3) for level in levels.values()}) == 9
     assert [e["model"] for e in found["environments"]] == list(MODELS)
     revisions = {e["model"]: e["revision"] for e in found["environments"]}
     assert revisions["desk"] == revisions["desk + tone"] != revisions["other"]
-    result.stdout.fnmatch_lines(
+    pytest.LineMatcher(printed).fnmatch_lines(
         [line for model in MODELS for line in (
             f"*quantcheck * {model} * fp16 (float32 compute) reference *6 budgets*",
             " manual*int8 (LLM.int8)*PASS",
@@ -157,11 +186,10 @@ def test_each_model_is_measured_as_it_is_and_shown_by_itself(suite, models):
     )  # fmt: skip
 
 
-def test_memory_of_a_model_is_given_back_when_the_next_one_needs_it(suite):
-    run(suite)
-    ample = read(suite, "memory.json")
-    run(suite, "--quant-vram-fraction=1e-9", "--quant-no-store")
-    tight = read(suite, "memory.json")
+def test_memory_of_a_model_is_given_back_when_the_next_one_needs_it(whole, suite):
+    ample = read(whole, "memory.json")
+    run(suite.path, "--quant-vram-fraction=1e-9", "--quant-no-store")
+    tight = read(suite.path, "memory.json")
 
     order = [(model, variant) for model in MODELS for variant in ("int8", "nf4")]
     assert [(model, variant) for model, variant, _, _ in ample] == order
@@ -186,7 +214,7 @@ def test_any_variant_is_a_reference_under_its_own_label(suite, name):
     )  # fmt: skip
 
     result.assert_outcomes(passed=1, deselected=5)
-    found = read(suite, "run.json")
+    found = read(suite.path, "run.json")
     (check,) = found["checks"]
     label = REFERENCES[name]
     assert check["reference_label"] == label == found["environment"]["reference_label"]
@@ -201,7 +229,7 @@ def test_a_saved_checkpoint_is_decided_like_any_variant(suite):
         "--quant-variants=saved,release-1",
     )  # fmt: skip
 
-    checks = {check["variant"]: check for check in read(suite, "run.json")["checks"]}
+    checks = {check["variant"]: check for check in read(suite.path, "run.json")["checks"]}
     assert checks["saved"]["variant_label"] == "saved (bitsandbytes LLM.int8)"
     assert checks["saved"]["outcome"] == "pass"
     assert checks["release-1"]["variant_level"] != checks["release-1"]["reference_level"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
 
 import tiny_models
+
+# pytest run inside pytest forgets what it imported, and this can be imported once.
+import_module("bitsandbytes")
 
 PYPROJECT = """
 [tool.pytest.ini_options]
@@ -62,7 +66,7 @@ def run(pytester):
     tiny_models.save(pytester.path / "model", tiny_models.make_model("llama_outliers"))
 
     def run(*args):
-        pytester.runpytest_subprocess("-p", "no:randomly", "--quant-json=run.json", *args)
+        pytester.runpytest_inprocess("-p", "no:randomly", "--quant-json=run.json", *args)
         record = json.loads((pytester.path / "run.json").read_text(encoding="utf-8"))
         return {
             (check["workload"], check["slice"]): (check["reference_level"], check["variant_level"])
