@@ -8,17 +8,22 @@ import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 import pytest_quantcheck
 
-# Tests are no package: their own modules are found beside them.
+# Tests are no package: their own modules are found where they are.
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
 
 from timed_suite import TABLES
+from warm_workers import WarmWorkers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
 for name in ("fixtures", "laboratory", "plan", "session", "summary"):
@@ -96,8 +101,14 @@ def _validator() -> Draft202012Validator:
 class Project:
     """A user's repository in small."""
 
-    def __init__(self, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(
+        self,
+        pytester: pytest.Pytester,
+        monkeypatch: pytest.MonkeyPatch,
+        workers: WarmWorkers,
+    ) -> None:
         self.pytester = pytester
+        self._workers = workers
         self._monkeypatch = monkeypatch
         (pytester.path / "model").mkdir()
         self.settings()
@@ -114,19 +125,18 @@ class Project:
         self.pytester.makepyfile(**{name: WORKLOADS + source})
 
     def run(self, *args: str) -> pytest.RunResult:
-        """Run pytest: in a process of its own where xdist is asked for.
-
-        Plugins that no one asked for would double the time of that process and its workers.
-        """
-        plain = ("-p", "no:randomly", "--import-mode=prepend", *args)
-        if not any(arg.startswith(("-n", "--numprocesses")) for arg in args):
-            return self.pytester.runpytest_inprocess(*plain)
-        asked = ["xdist", "quantcheck"]
+        """Run pytest in this process, with the plugins that are asked for and no others."""
+        asked = ["quantcheck"]
+        workers = any(arg.startswith(("-n", "--numprocesses")) for arg in args)
+        asked += ["xdist"] if workers else []
         asked += ["rerunfailures"] if any(arg.startswith("--reruns") for arg in args) else []
+        plugins = (part for name in asked for part in ("-p", name))
+        plain = ("--import-mode=prepend", f"--override-ini=pythonpath={FAKES}", *args)
         with self._monkeypatch.context() as patched:
             patched.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-            plugins = (part for name in asked for part in ("-p", name))
-            return self.pytester.runpytest_subprocess(*plugins, *plain)
+            return self.pytester.runpytest_inprocess(
+                *plugins, *plain, plugins=[self._workers] if workers else []
+            )
 
     def record(self) -> dict[str, Any]:
         """Return what `--quant-json=run.json` wrote, which must follow the published schema."""
@@ -139,8 +149,18 @@ class Project:
         return self.pytester.runpytest_subprocess("-p", "no:randomly", *args)
 
 
+@pytest.fixture(scope="session")
+def warm_workers() -> Iterator[WarmWorkers]:
+    """Return what forks workers, and end it after the last test."""
+    workers = WarmWorkers()
+    yield workers
+    workers.close()
+
+
 @pytest.fixture
-def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Project:
+def project(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, warm_workers: WarmWorkers
+) -> Project:
     """Return an empty project whose fake backend can be imported, also in workers."""
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")])
@@ -148,7 +168,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Proje
     monkeypatch.setenv("COLUMNS", "160")
     monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)
-    return Project(pytester, monkeypatch)
+    return Project(pytester, monkeypatch, warm_workers)
 
 
 @pytest.fixture

@@ -17,8 +17,15 @@ def test_essay(quant): ...
 def run_in_a_terminal(project, *args):
     """Return what a terminal would show."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pytest", "-p", "no:randomly", *args]
-    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=project.pytester.path)
+    # No plugin that nobody asked for: their imports would take longer than the run.
+    plugins = ["-p", "quantcheck", *(["-p", "xdist"] if "-n1" in args else [])]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", *plugins, *args],
+        stdout=theirs,
+        stderr=theirs,
+        cwd=project.pytester.path,
+        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+    )
     os.close(theirs)
     shown = b""
     with contextlib.suppress(OSError):  # how Linux says that the other side is closed

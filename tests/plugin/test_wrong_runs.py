@@ -1,6 +1,6 @@
 """What goes wrong while a suite runs is an error with its reason, and never a verdict."""
 
-import pytest
+import re
 
 USAGE = 4
 
@@ -63,17 +63,23 @@ precision = "same"
 """
 
 
-@pytest.mark.parametrize(("source", "message"), WRONG_RUNS.values(), ids=WRONG_RUNS)
-def test_what_cannot_be_measured_is_an_error_and_no_verdict(project, how, source, message):
+def test_what_cannot_be_measured_is_an_error_and_no_verdict(project, how):
     project.settings(tables=TABLES)
-    project.tests(source)
+    names = {f"test_{name.replace(' ', '_')}": name for name in WRONG_RUNS}
+    for module, name in names.items():
+        project.tests(WRONG_RUNS[name][0], module)
 
     result = project.run(*how, "-v")
 
     assert result.ret in {1, USAGE}
-    result.stdout.fnmatch_lines([f"*not measured: *{message}*"])
+    assert "passed" not in result.parseoutcomes()
+    shown = result.stdout.str()
+    summary = r"^(?:ERROR|FAILED) (\w+)\.py::.* - not measured: "
+    assert set(re.findall(summary, shown, re.MULTILINE)) == names.keys()
+    for _, message in WRONG_RUNS.values():
+        assert re.search(rf"^not measured: .*{re.escape(message)}", shown, re.MULTILINE)
     result.stdout.fnmatch_lines(["quantcheck: no budget was decided"])
-    assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
+    assert "INTERNALERROR" not in shown + result.stderr.str()
 
 
 def test_ids_in_an_error_cannot_drive_the_terminal(project):
