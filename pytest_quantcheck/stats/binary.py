@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ _SCAN_ERRORS = 0.6
 _COARSEST_DIGITS = 4
 _STEPS_PER_ERROR = 10
 _STEPS_PER_SCAN = 8
+# p_pass and invert keep what they found: budgets on one workload, and plans, ask again.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,7 @@ class Lattice:
         return make_regions(counts, limits, gamma=gamma).p_value(0)
 
 
+@lru_cache(maxsize=1024)
 def p_pass(counts: PairedCounts, *, limit: float, alpha: float) -> float:
     """Return the p-value of "the drop is `limit` or more"; small shows PASS.
 
@@ -131,6 +134,7 @@ def nearest_p_fail(counts: PairedCounts, *, limit: float, alpha: float) -> float
     return lattice.p_value(swapped, index, gamma=_gamma(alpha))
 
 
+@lru_cache(maxsize=1024)
 def invert(counts: PairedCounts, *, alpha: float) -> Interval:
     """Return the drops that neither test rejects at level `alpha`.
 
