@@ -5,17 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.examples import CourseRecord, DrawnRecord
-from pytest_quantcheck.stats.sequential.prefix import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_quantcheck.measure.course import Course
+    from pytest_quantcheck.stats.sequential.prefix import Plan
     from pytest_quantcheck.workloads.example import Example
 
 
 def drawn(examples: Sequence[Example[Any]]) -> Plan:
     """Return how many examples and clusters there are; one without a cluster stands alone."""
+    from pytest_quantcheck.stats.sequential.prefix import Plan  # numpy: not at collection
+
     sizes: dict[tuple[bool, str], int] = {}
     for one in examples:
         key = (one.cluster is None, one.id if one.cluster is None else one.cluster)
