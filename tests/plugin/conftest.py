@@ -31,6 +31,7 @@ for name in ("fixtures", "laboratory", "plan", "session", "summary"):
 
 
 FAKES = Path(__file__).parent.parent / "fakes"
+sys.path.insert(0, str(FAKES))
 
 PYPROJECT = """\
 [tool.pytest.ini_options]

@@ -1,14 +1,11 @@
 """`quantcheck verify` on a run: green as it was, red where anything has changed since."""
 
-import gzip
-import hashlib
 import json
-from pathlib import Path
 
+import altered_examples
 import pytest
 
 from pytest_quantcheck.cli.main import main
-from pytest_quantcheck.core.examples import key_of, pack
 
 SUITE = """
 budget = pytest.mark.quant_budget
@@ -80,26 +77,6 @@ def verify(project, capsys, monkeypatch):
     return verify
 
 
-def rewrite(change, *, is_signed):
-    """Change the lines of the per-example records, and let the run name them as it did before."""
-    path, beside = Path("run.json"), Path("run.examples.jsonl.gz")
-    text = path.read_text(encoding="utf-8")
-    _, *lines = gzip.decompress(beside.read_bytes()).decode().splitlines()
-    records = [(key_of(line), json.loads(line)) for line in lines]
-    changed = []
-    for key, record in sorted(records, key=lambda one: one[1]["reference"] is not None):
-        change(record)
-        line = json.dumps(record, separators=(",", ":"))
-        changed.append(line)
-        if is_signed:
-            text = text.replace(key, key_of(line))
-    beside.write_bytes(pack(changed))
-    if is_signed:
-        run = json.loads(text)
-        run["examples"]["sha256"] = hashlib.sha256(beside.read_bytes()).hexdigest()
-        path.write_text(json.dumps(run), encoding="utf-8")
-
-
 def one_score(record):
     """Turn one answer of the quiz on int4."""
     if record["workload"] in {"quiz", "triage"} and record["variant"] == "int4":
@@ -120,7 +97,7 @@ def test_every_kind_of_verdict_is_found_again(run, project):
 
 
 def test_scores_that_changed_are_found(run):
-    rewrite(one_score, is_signed=True)
+    altered_examples.rewrite("run.json", one_score, is_signed=True)
     status, printed = run("--scores-only")
     assert status == 1
     assert (
@@ -131,7 +108,7 @@ def test_scores_that_changed_are_found(run):
 
 
 def test_records_that_are_not_the_runs_own_are_found(run):
-    rewrite(one_score, is_signed=False)
+    altered_examples.rewrite("run.json", one_score, is_signed=False)
 
     status, printed = run("--scores-only")
 
@@ -183,7 +160,7 @@ def test_whatever_changed_in_the_tree_is_found_and_named(project, verify):
     (folder / "triage.jsonl").write_text("\n".join(lines), encoding="utf-8")
     suite = folder / "test_suite.py"
     suite.write_text(suite.read_text().replace("drop=0.5", "drop=0.6"), encoding="utf-8")
-    rewrite(one_score, is_signed=True)
+    altered_examples.rewrite("run.json", one_score, is_signed=True)
 
     status, printed = verify()
 
