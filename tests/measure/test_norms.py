@@ -98,6 +98,20 @@ def test_what_is_no_plain_rms_norm_stays(norm):
     assert len(FusedNorms(model_of(with_random_weights(norm)))) == 0
 
 
+def test_one_of_each_kind_is_tried(monkeypatch):
+    tried = []
+    is_same = norms._is_same
+    monkeypatch.setattr(
+        norms, "_is_same", lambda one, generator: tried.append(one) or is_same(one, generator)
+    )
+    alike = [with_random_weights(LlamaRMSNorm(64)) for _ in range(3)]
+    others = [LlamaRMSNorm(64, eps=1e-3), LlamaRMSNorm(32), OtherEpsilon(64)]
+    found = FusedNorms(model_of(*alike, *map(with_random_weights, others)))
+
+    assert tried == [alike[0], *others]
+    assert found._modules == [*alike, *others[:2]]
+
+
 def test_float32_and_what_was_replaced_before_stay():
     assert len(FusedNorms(model_of(LlamaRMSNorm(64)))) == 0
     wrapped = with_random_weights(LlamaRMSNorm(64))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _EPSILONS = ("variance_epsilon", "eps", "epsilon")
+_PLAIN = (bool, int, float, str)
 _SCALES = (1e-3, 1e-2, 1.0, 30.0)
 """Of the rows of a trial: the smallest ones show what is added to the mean square."""
 _OFFSET = 0.5
@@ -25,7 +26,7 @@ _MOST_UNITS = 1
 
 
 class FusedNorms:
-    """The modules of a model that are RMSNorm, found by trying each.
+    """The modules of a model that are RMSNorm, found by trying one of each kind.
 
     Parameters
     ----------
@@ -40,11 +41,16 @@ class FusedNorms:
 
     def __init__(self, model: PreTrainedModel) -> None:
         generator = torch.Generator().manual_seed(0)
-        self._modules = [
-            module
-            for module in model.modules()
-            if _may_be_norm(module) and _is_same(module, generator)
-        ]
+        tried: dict[object, bool] = {}
+        self._modules: list[torch.nn.Module] = []
+        for module in model.modules():
+            if not _may_be_norm(module):
+                continue
+            kind = _kind(module)
+            if kind not in tried:
+                tried[kind] = _is_same(module, generator)
+            if tried[kind]:
+                self._modules.append(module)
 
     def __len__(self) -> int:
         """How many there are."""
@@ -75,6 +81,13 @@ def _may_be_norm(module: torch.nn.Module) -> bool:
         and "forward" not in vars(module)  # what somebody else put there stays
         and len(inspect.signature(module.forward).parameters) == 1
     )
+
+
+def _kind(module: torch.nn.Module) -> object:
+    """Return what modules that compute the same have in common: all but the weight's values."""
+    weight: torch.Tensor = module.weight  # type: ignore[assignment]  # looked at before
+    settings = {name: one for name, one in vars(module).items() if isinstance(one, _PLAIN)}
+    return type(module), weight.shape, weight.dtype, weight.device, tuple(sorted(settings.items()))
 
 
 def _epsilon(module: Any) -> float:  # noqa: ANN401 - of any class
