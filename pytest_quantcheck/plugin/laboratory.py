@@ -22,7 +22,7 @@ from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.residents import Residents
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.shared import Shared
-from pytest_quantcheck.plugin.alone import check_alone
+from pytest_quantcheck.plugin.alone import check_alone, check_own_gpu
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.plugin.sources import options_of, planned_variants, sources_of
 from pytest_quantcheck.plugin.storing import Shelves
@@ -76,7 +76,8 @@ class Laboratories:
     Raises
     ------
     UsageError
-        There is no such device, or two plugins offer a backend of one name.
+        There is no such device, or it is a GPU that workers of pytest-xdist would share; or two
+        plugins offer a backend of one name.
     """
 
     def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
@@ -84,6 +85,7 @@ class Laboratories:
         self.session = session
         self.config = config
         self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
+        check_own_gpu(config, self.device.device, asked=settings.device)
         self.progress = progress_for(config)
         self.tally = config.stash[TALLY]
         self._backends = backends_of(config)

@@ -14,6 +14,7 @@ from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.pilots import recall
 from pytest_quantcheck.plugin.summary import Summary
 from pytest_quantcheck.plugin.tally import TALLY, Tally
+from pytest_quantcheck.plugin.workers import Workers
 from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
 
 if TYPE_CHECKING:
@@ -31,10 +32,13 @@ _TEETH = 0.5
 
 
 def register_reports(config: pytest.Config, session: QuantcheckSession) -> None:
-    """Register what counts and prints: the tally, the summary and, where asked for, the plan."""
+    """Register what counts, prints and starts workers; and the plan, where it is asked for."""
     config.stash[TALLY] = Tally()
     config.pluginmanager.register(config.stash[TALLY], "quantcheck-tally")
     config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
+    if not hasattr(config, "workerinput"):
+        workers = Workers(session.settings.device)
+        config.pluginmanager.register(workers, "quantcheck-workers")
     if config.getoption("quant_plan"):
         if config.pluginmanager.has_plugin("xdist"):
             config.option.dist = "no"  # there is nothing to distribute: this process collects

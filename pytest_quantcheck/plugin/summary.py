@@ -9,7 +9,6 @@ import pytest
 
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.plugin.alone import GIVEN, VISIBLE
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.outbox import write_html, write_run
@@ -66,9 +65,8 @@ class Summary:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
-        """Tell a worker of xdist how wide the terminal is, and which GPUs all of them see."""
+        """Tell a worker of xdist how wide the terminal is."""
         node.workerinput[COLUMNS] = columns_of(self._config)
-        node.workerinput[GIVEN] = os.environ.get(VISIBLE, "")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
