@@ -71,6 +71,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addini(key, text, type="bool", default=None)
     group.addoption("--quant-json", dest="quant_json", metavar="PATH", help="write the run as JSON")
     group.addoption("--quant-html", dest="quant_html", metavar="PATH", help="write it as a page")
+    text = "step summary and annotations for GitHub Actions, without texts of examples"
+    group.addoption("--quant-github", default=None, action="store_true", help=text)
     text = "print what each budget can show with its examples; no test runs, no model is loaded"
     group.addoption("--quant-plan", dest="quant_plan", default=None, action="store_true", help=text)
 
@@ -127,7 +129,7 @@ def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
 
 def _has_settings(config: pytest.Config) -> bool:
     """Whether a setting of ours stands anywhere, known or not."""
-    names = (*OPTIONS, *FLAGS, "json", "html", "plan")
+    names = (*OPTIONS, *FLAGS, "json", "html", "github", "plan")
     if any(config.getoption(_key(name)) is not None for name in names):
         return True
     files = {config.inipath, config.rootpath / "pyproject.toml"}

@@ -16,6 +16,7 @@ from pytest_quantcheck.plugin.journal import Journalist
 from pytest_quantcheck.plugin.ledger import Ledger
 from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
 from pytest_quantcheck.plugin.outbox import Outbox
+from pytest_quantcheck.plugin.properties import add_properties
 from pytest_quantcheck.plugin.reported import reported_errors
 from pytest_quantcheck.plugin.settings import Settings, read_settings
 from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of, toothless_text
@@ -244,8 +245,7 @@ class QuantcheckSession:
             known = self._decided.get(pyfuncitem.nodeid)
             record = known or quant.decide()
         self._decided[pyfuncitem.nodeid] = pyfuncitem.stash[RECORD] = record
-        if (shown := ("quantcheck.verdict", record.outcome)) not in pyfuncitem.user_properties:
-            pyfuncitem.user_properties.append(shown)
+        add_properties(pyfuncitem, record)
         for check in () if known else record.checks:
             self._config.hook.pytest_quantcheck_record(record=check)
         toothless = toothless_text(record.checks)

@@ -19,6 +19,7 @@ from pytest_quantcheck.core.redaction import Redact
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import FLAGS, OPTIONS
 from pytest_quantcheck.plugin.declared import read_declared
+from pytest_quantcheck.plugin.github import GitHub, read_github
 from pytest_quantcheck.plugin.models import folders_of, model_under_test
 from pytest_quantcheck.report.html import check_installed
 
@@ -69,6 +70,7 @@ class Settings:
     updates_reference: bool
     json_path: Path | None
     html_path: Path | None
+    github: GitHub | None
     known_variants: Mapping[str, Variant] = field(repr=False)
     """Built-in and declared, by name."""
 
@@ -109,6 +111,7 @@ def read_settings(config: pytest.Config) -> Settings:
     for name in variants:
         _check_variant(name, "quant_variants", known)
     gate = parse_gate(raw.string("gate"), "quant_gate")
+    redact = parse_redact(raw.string("redact"), "quant_redact")
     return Settings(
         model=_model(raw, config, merges_adapter=declared.merges_adapter),
         merges_adapter=declared.merges_adapter,
@@ -122,7 +125,7 @@ def read_settings(config: pytest.Config) -> Settings:
         sequential=parse_sequential(raw.string("sequential"), "quant_sequential")
         or Sequential.AUTO,
         family_size=raw.optional("family_size"),
-        redact=parse_redact(raw.string("redact"), "quant_redact") or Redact.OFF,
+        redact=redact or Redact.OFF,
         seed=raw.number("seed", 0, "a whole number, at least 0", lambda number: number >= 0),
         memory_fraction=raw.number("vram_fraction", 0.85, "above 0, at most 1", _is_fraction),
         gpu_hour_cost=raw.number("gpu_hour_cost", 0.0, "a price above 0", _is_price) or None,
@@ -132,6 +135,7 @@ def read_settings(config: pytest.Config) -> Settings:
         **_store(raw, config),
         json_path=_report_path("json", config),
         html_path=_html_path(config),
+        github=read_github(config, redact),
         known_variants=known,
     )
 

@@ -83,6 +83,8 @@ class Summary:
             self._session.journal.remove()
         if path := self._session.settings.html_path:
             write_html(path, run, self._session.journal.examples)
+        if github := self._session.settings.github:
+            github.append_summary(run)
         self._config.hook.pytest_quantcheck_finish(run=run)
 
     def pytest_unconfigure(self) -> None:
@@ -104,6 +106,9 @@ class Summary:
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
         if path := self._session.settings.html_path:
             terminalreporter.write_line(f"quantcheck: page written to {os.path.relpath(path)}")
+        if github := self._session.settings.github:
+            for text in github.lines(run):
+                terminalreporter.write_line(text)
         terminalreporter.write_line(render_final(run))
 
     def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:

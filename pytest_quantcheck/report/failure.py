@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.quantity import format_count, format_pvalue
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
-from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.screen import ascii_safe, inert
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
 from pytest_quantcheck.report.tokens import describe_delta_p, render_tokens
 
@@ -68,7 +68,7 @@ def render_failure(
     if settling_it:
         lines += _wrapped([f"would settle it: {'; '.join(settling_it)}"], layout)
     lines.append(f"  reproduce: {reproduce}")
-    return "\n".join(lines)
+    return "\n".join(map(inert, lines))
 
 
 def headline(check: CheckRecord) -> str:

@@ -23,6 +23,8 @@ class View:
     """Whether the terminal shows colours."""
     examples: Mapping[str, ExamplesRecord] = field(default_factory=dict)
     """Per-example records by key; empty where the run wrote none."""
+    folder: str = ""
+    """What paths of tests are relative to, from the top of the repository."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +51,22 @@ FORMATS = {
     "html": Format(
         summary="the page that --quant-html writes",
         target="pytest_quantcheck.report.html:render_as_html",
+    ),
+    "text": Format(
+        summary="the tables without a limit of width, and a line for each red budget",
+        target="pytest_quantcheck.report.text:render_text",
+    ),
+    "markdown": Format(
+        summary="the step summary of --quant-github",
+        target="pytest_quantcheck.report.markdown:render_markdown",
+    ),
+    "github": Format(
+        summary="its annotations",
+        target="pytest_quantcheck.report.github:render_github",
+    ),
+    "gitlab": Format(
+        summary="a code quality report",
+        target="pytest_quantcheck.report.gitlab:render_gitlab",
     ),
 }
 """By name; a new format is a function and an entry here."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _MARK = "^"
+_COMMAND = re.compile(r"(?:^\s*):(?=:)|#(?=\[)(?<=##)")
+"""How lines begin, or what they hold, that GitHub Actions carries out when a log has them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +33,17 @@ def ascii_safe(text: str) -> str:
     '\\x1b[31mred'
     """
     return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def inert(line: str) -> str:
+    r"""Return `line` with what CI systems would carry out escaped: data gives no orders.
+
+    Examples
+    --------
+    >>> inert("   ::add-mask::e"), inert("a ##[error]b"), inert("a::b [1]")
+    ('   \\x3a:add-mask::e', 'a #\\x23[error]b', 'a::b [1]')
+    """
+    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", line)
 
 
 def display_width(text: str) -> int:

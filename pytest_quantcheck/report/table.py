@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
-_RIGHT = {"reference", "n"}
+RIGHT = {"reference", "n"}
+"""Columns that stand flush right."""
 _LEVELS = {
     "variant_level",
     "reference_level",
@@ -44,18 +45,14 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     """
     if not checks:
         return []
-    is_level = any(check.statistic in _LEVELS for check in checks)
-    measured = f"{'estimate' if is_level else 'degradation'} [{_percent(checks[0])} % CI]"
-    rows = [_check_row(check, measured) for check in checks]
+    rows, measured = check_rows(checks), _measured(checks)
     columns = list(rows[0])
-    if all(check.noise_floor is None for check in checks):
-        columns.remove("noise")
-    lines = table_lines(rows, columns, right=_RIGHT)
+    lines = table_lines(rows, columns, right=RIGHT)
     for column in _EXPENDABLE:
         if max(len(line) for line in lines) <= width:
             break
         columns.remove(column)
-        lines = table_lines(rows, columns, right=_RIGHT)
+        lines = table_lines(rows, columns, right=RIGHT)
     if max(map(len, lines)) > width:
         interval = measured.partition(" ")[2]
         named = [
@@ -63,10 +60,25 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
             for row, check in zip(rows, checks, strict=True)
         ]
         columns[columns.index(measured)] = interval
-        lines = table_lines(named, columns, right=_RIGHT)
+        lines = table_lines(named, columns, right=RIGHT)
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
     table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
     return table if "" in columns else [*table, *_left_out(checks)]
+
+
+def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:
+    """Return the cells of each check by header; what the variant reaches is under `variant `."""
+    measured = _measured(checks)
+    rows = [_check_row(check, measured) for check in checks]
+    if all(check.noise_floor is None for check in checks):
+        for row in rows:
+            del row["noise"]
+    return rows
+
+
+def _measured(checks: Sequence[CheckRecord]) -> str:
+    is_level = any(check.statistic in _LEVELS for check in checks)
+    return f"{'estimate' if is_level else 'degradation'} [{_percent(checks[0])} % CI]"
 
 
 def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:

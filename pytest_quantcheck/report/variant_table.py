@@ -30,12 +30,27 @@ def variant_table(run: RunRecord, *, width: int) -> list[Line]:
     Columns without room stand in tables below, under the variant's name again. What several shapes
     of requests took is a table of its own.
     """
-    rows = _rows(run, is_short=False)
+    rows = variant_rows(run)
     notes: list[str] = []
     if max(map(len, _lines(rows)), default=0) > width and _is_partial(run):
         rows, notes = _rows(run, is_short=True), [f" {_PARTIAL} on a part of the examples"]
     lines = [*_folded(rows, width), *notes, *_serving_lines(run, rows, width)]
     return [Line(text=text) for text in lines]
+
+
+def variant_rows(run: RunRecord) -> list[dict[str, str]]:
+    """Return the cells of each variant by header, from the largest to the smallest."""
+    return _rows(run, is_short=False)
+
+
+def shape_rows(run: RunRecord, order: Sequence[str]) -> list[list[dict[str, str]]]:
+    """Return a table for each shape of requests, its variants in `order`; none for one shape."""
+    tables = []
+    for shape in shapes if len(shapes := shapes_of(run)) > 1 else []:
+        cells = serving_cells(run, shape)
+        timed = sorted(cells, key=order.index)
+        tables.append([{shape.name: name, **cells[name]} for name in timed])
+    return tables
 
 
 def _is_partial(run: RunRecord) -> bool:
@@ -97,12 +112,8 @@ def _level(measured: MeasurementRecord, *, is_short: bool) -> str:
 def _serving_lines(run: RunRecord, rows: Sequence[dict[str, str]], width: int) -> list[str]:
     """Return what several shapes took, and of every timing where and how it was done."""
     lines: list[str] = []
-    if len(shapes := shapes_of(run)) > 1:
-        order = [row["variant"] for row in rows]
-        for shape in shapes:
-            cells = serving_cells(run, shape)
-            timed = sorted(cells, key=order.index)
-            lines += ["", *_folded([{shape.name: name, **cells[name]} for name in timed], width)]
+    for table in shape_rows(run, [row["variant"] for row in rows]):
+        lines += ["", *_folded(table, width)]
     return [*lines, *(f" {note}" for note in serving_notes(run, width=width))]
 
 
@@ -114,16 +125,17 @@ def _folded(rows: Sequence[dict[str, str]], width: int) -> list[str]:
     tables: list[list[str]] = [[first]]
     for column in others:
         wider = [*tables[-1], column]
-        is_room = max(map(len, table_lines(rows, wider, right=_RIGHT))) <= width
+        is_room = max(map(len, table_lines(rows, wider, right=RIGHT))) <= width
         if is_room or len(tables[-1]) == 1:
             tables[-1] = wider
         else:
             tables.append([first, column])
-    return [line for columns in tables for line in table_lines(rows, columns, right=_RIGHT)]
+    return [line for columns in tables for line in table_lines(rows, columns, right=RIGHT)]
 
 
 def _lines(rows: Sequence[dict[str, str]]) -> list[str]:
-    return table_lines(rows, [*rows[0]], right=_RIGHT) if rows else []
+    return table_lines(rows, [*rows[0]], right=RIGHT) if rows else []
 
 
-_RIGHT = {"weights", "ratio", *SERVING_COLUMNS}
+RIGHT = {"weights", "ratio", *SERVING_COLUMNS}
+"""Columns that stand flush right."""

@@ -44,7 +44,7 @@ def test_the_readme_shows_the_example_as_it_is_and_limits_that_exist():
 
 
 def test_every_setting_is_in_the_reference():
-    for name in (*OPTIONS, *FLAGS, "json", "html"):
+    for name in (*OPTIONS, *FLAGS, "json", "html", "github"):
         assert f"| `{name}" in REFERENCE
 
 

@@ -122,6 +122,24 @@ def test_text_from_models_cannot_drive_the_terminal():
     assert max(map(len, text.splitlines())) < 200
 
 
+@pytest.mark.parametrize("columns", [40, 80, 160])
+def test_text_from_models_cannot_give_orders_to_ci(columns):
+    order = "::add-mask::e ##[add-mask]e"
+    padded = " ".join([order] * 30)
+    flip = replace(FLIP, prompt=padded, variant_output=padded, reference_output=f"a\n{padded}")
+
+    text = render_failure(
+        replace(CHECK, worst=[flip]),
+        ENVIRONMENT,
+        reproduce="pytest",
+        layout=Layout(width=columns, is_whole=True),
+    )
+
+    assert "add-mask" in text
+    assert "##[" not in text
+    assert not [line for line in text.split("\n") if line.lstrip().startswith("::")]
+
+
 def test_json_is_strict_and_complete():
     text = render_json(run(replace(CHECK, high=math.inf, low=-math.inf, value=math.nan)))
 

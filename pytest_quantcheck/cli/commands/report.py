@@ -51,12 +51,14 @@ def run(arguments: argparse.Namespace) -> Answer:
     if arguments.width is not None and arguments.width < 1:
         raise UsageError(f"--width={arguments.width}: expected a whole number, at least 1")
     from pytest_quantcheck.cli.runs import read_run
+    from pytest_quantcheck.report.findings import folder_in_repository
 
     saved, redact = read_run(arguments.run), Redact(arguments.redact)
     view = View(
         width=arguments.width or shutil.get_terminal_size().columns,
         is_coloured=_is_coloured(arguments),
         examples={key: redacted_examples(one, redact) for key, one in saved.examples.items()},
+        folder=folder_in_repository(Path.cwd(), os.environ),
     )
     text = render(arguments.format, redacted_run(saved.run, redact), view)
     if arguments.output is None:
