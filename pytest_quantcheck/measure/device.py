@@ -21,6 +21,8 @@ class DeviceInfo:
     """As torch names it: `cpu` or `cuda:0`."""
     name: str
     """As its maker names it: `NVIDIA H100 80GB HBM3`."""
+    others: tuple[str, ...] = ()
+    """Further GPUs that a model too large for one may be spread over; none if one was named."""
 
 
 def choose_device(asked: str, *, require_gpu: bool = False) -> DeviceInfo:
@@ -63,7 +65,12 @@ def _cuda_device(asked: str, index: int, count: int) -> DeviceInfo:
             f"device {asked}: torch {torch.__version__} {found}; install a CUDA build of torch "
             "and a driver, choose a device that exists, or run on the CPU without requiring a GPU"
         )
-    return DeviceInfo(device=f"cuda:{index}", name=torch.cuda.get_device_name(index))
+    others = range(1, count) if asked in {"auto", "cuda"} else ()
+    return DeviceInfo(
+        device=f"cuda:{index}",
+        name=torch.cuda.get_device_name(index),
+        others=tuple(f"cuda:{other}" for other in others),
+    )
 
 
 def _cuda_devices() -> int:

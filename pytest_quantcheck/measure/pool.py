@@ -132,8 +132,9 @@ class Pool:
         backend = self._backend(variant)
         if self._residents:
             self._residents.make_room(self._budget_bytes() - self._estimate(variant))
+        source = replace(self.source, is_spread=self._must_spread(variant))
         started = time.perf_counter()
-        loaded = backend.load(variant, self.source)
+        loaded = backend.load(variant, source)
         self._load_seconds[variant] = time.perf_counter() - started
         try:
             check_quantized(variant, loaded.weights)
@@ -145,6 +146,11 @@ class Pool:
             (self.source, variant), loaded, size_bytes=lambda: self._estimate(variant)
         )
         return loaded
+
+    def _must_spread(self, variant: Variant) -> bool:
+        """Whether a variant has no room on its device, and those beside have some."""
+        room = self._fraction * self._free_bytes(self.source.device)
+        return bool(self.source.others) and self._estimate(variant) > room
 
     def _budget_bytes(self) -> int:
         """Return what variants may fill: what is free, and what they hold already."""

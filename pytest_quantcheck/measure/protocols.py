@@ -34,6 +34,10 @@ class ModelSource:
     """Hub id, or absolute path of a folder."""
     device: str
     """`cpu` or `cuda:0`."""
+    others: tuple[str, ...] = ()
+    """Further GPUs, which take layers of a variant that has no room on `device`."""
+    is_spread: bool = False
+    """Whether a variant is loaded over all of them."""
     trust_remote_code: bool = False
     revision: str | None = None
     """Branch, tag or commit of a hub id."""

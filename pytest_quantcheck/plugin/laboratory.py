@@ -108,6 +108,7 @@ class Laboratories:
         source = ModelSource(
             model=model.model,
             device=self.device.device,
+            others=self.device.others,
             trust_remote_code=settings.trust_remote_code,
             revision=model.revision,
             adapter=model.adapter,

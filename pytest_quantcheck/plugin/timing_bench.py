@@ -141,10 +141,11 @@ class TimingBench:
             return
         found = self.laboratory.timings.meter.memory(task)
         if None in (found.reference.peak_bytes, found.variant.peak_bytes):
+            device = self.laboratory.device.device
+            needed = f"a CUDA device: on {device}" if device == "cpu" else "one GPU: over several"
             raise BackendUnavailable(
-                f"{asked[0].shown}: {asked[0].limit.keyword} needs a CUDA device: on "
-                f"{self.laboratory.device.device} nobody counts the memory of one model; "
-                "max_weight_memory_ratio can be decided everywhere"
+                f"{asked[0].shown}: {asked[0].limit.keyword} needs {needed} nobody "
+                "counts the memory of one model; max_weight_memory_ratio can be decided everywhere"
             )
 
 

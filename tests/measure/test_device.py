@@ -71,6 +71,12 @@ def test_a_device_that_is_not_there_is_a_usage_error(
         choose_device(asked, require_gpu=require_gpu)
 
 
+def test_further_gpus_are_known_unless_one_was_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", fake_torch("A", "B", "C"))
+    assert choose_device("auto").others == choose_device("cuda").others == ("cuda:1", "cuda:2")
+    assert choose_device("cuda:1").others == choose_device("cpu").others == ()
+
+
 def test_a_required_gpu_is_taken(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", fake_torch("H100"))
     assert choose_device("auto", require_gpu=True).device == "cuda:0"

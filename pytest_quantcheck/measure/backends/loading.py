@@ -127,7 +127,7 @@ def open_checkpoint(
                 kept or loadable.model,
                 revision=None if kept else loadable.revision,
                 dtype=dtype,
-                device_map={"": source.device},
+                device_map="balanced" if source.is_spread else {"": source.device},
                 use_safetensors=True,
                 trust_remote_code=source.trust_remote_code,
                 output_loading_info=True,
@@ -136,7 +136,8 @@ def open_checkpoint(
     except torch.OutOfMemoryError as error:
         raise UsageError(
             f"variant {variant.label} of {source.model} does not fit into the memory of "
-            f"{source.device}: free memory there, or choose a smaller model or precision"
+            f"{' and '.join((source.device, *source.others))}: free memory there, or choose a "
+            "smaller model or precision"
         ) from error
     except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
         raise UsageError(_cannot(f"variant {variant.label}", own, error)) from error

@@ -140,7 +140,7 @@ def split_model(model: PreTrainedModel, device: str) -> Split | None:
     except Exception:  # noqa: BLE001 - an architecture of another make: it is used whole
         return None
     expected = model(input_ids=inputs).logits[0]
-    if not is_close(found, expected, _RELATIVE_TOLERANCE):
+    if not is_close(found.to(expected.device), expected, _RELATIVE_TOLERANCE):
         return None
     return Split(body=body, head=head, vocabulary=found.shape[-1])
 

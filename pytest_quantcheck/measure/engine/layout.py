@@ -6,6 +6,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.measure.engine.spread import n_devices
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
@@ -47,6 +49,7 @@ def layout_of(model: PreTrainedModel) -> Layout | None:
         or getattr(model.config, "is_encoder_decoder", False)
         or implementation not in {"sdpa", "eager"}
         or not windows
+        or n_devices(model) > 1
         or _rope_types(config) & _LENGTH_DEPENDENT
     ):
         return None

@@ -17,6 +17,7 @@ from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.padded import PaddedForward
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
 from pytest_quantcheck.measure.engine.segments import segments_on
+from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.engine.tree import PackForward
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, find_varlen
 from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -82,6 +83,8 @@ def choose_plan(model: PreTrainedModel, device: str, wanted: Plan | None = None)
     """
     if wanted is Plan.BATCHES:
         return _batches("as asked")
+    if (devices := n_devices(model)) > 1:
+        return _batches(f"spread over {devices} devices")
     try:
         return _tried(model, device, wanted)
     except torch.OutOfMemoryError:

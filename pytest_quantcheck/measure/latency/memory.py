@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from pytest_quantcheck.core.memory import MemoryUse
+from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.latency.compiled import Compiled
 from pytest_quantcheck.measure.latency.serving import check_shape, chosen_way, in_memory, made_way
 from pytest_quantcheck.measure.latency.tensors import resident_bytes
@@ -49,7 +50,7 @@ def memory_use(
     # The first request also loads kernels and makes workspaces, which then stay.
     mode, cache_bytes = _first_request(served, shape)
     prefill = decode = None
-    if served.device.startswith("cuda"):
+    if served.device.startswith("cuda") and n_devices(served.model) == 1:
         with torch.cuda.device(served.device):
             prefill, decode = in_memory(lambda: _peaks(served, shape, mode), shape, served.device)
     return MemoryUse(

@@ -10,6 +10,7 @@ import torch
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.engine.loaded import library_errors, opened
+from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.latency.agreement import disagreement
 from pytest_quantcheck.measure.latency.compiled import Compiled, obstacle
@@ -246,7 +247,7 @@ def in_memory(work: Callable[[], _FoundT], shape: Shape, device: str) -> _FoundT
 
 
 def _device_seconds(served: ServedModel, shape: Shape, way: Way) -> float | None:
-    if not served.device.startswith("cuda"):
+    if not served.device.startswith("cuda") or n_devices(served.model) > 1:
         return None
 
     def measured() -> float | None:
