@@ -85,7 +85,7 @@ def _blocks(run: RunRecord) -> Iterator[str]:
             if check.is_red:
                 yield _failure(check, environment, part)
     if not run.environments:
-        yield from _list(run.warnings, "warning: ")
+        yield from _list([f"warning: {text}" for text in run.warnings])
 
 
 def _of_model(run: RunRecord) -> Iterator[str]:
@@ -97,8 +97,8 @@ def _of_model(run: RunRecord) -> Iterator[str]:
         for shape in variant_table.shape_rows(run, [row["variant"] for row in rows]):
             yield from _table(shape, variant_table.RIGHT)
     lines = (*cliff_lines(run), cheapest_line(run), reused(run.measurements))
-    yield from _list([*serving_notes(run, width=_LINE), *filter(None, lines)])
-    yield from _list(run.warnings, "warning: ")
+    warnings = (f"warning: {text}" for text in run.warnings)
+    yield from _list([*serving_notes(run, width=_LINE), *filter(None, lines), *warnings])
 
 
 def _table(rows: Sequence[dict[str, str]], right: Collection[str]) -> Iterator[str]:
@@ -118,11 +118,11 @@ def _cell(text: str) -> str:
     return f"**{text}**" if text in _RED else escape(text, _CELL)
 
 
-def _list(lines: Sequence[str], before: str = "") -> Iterator[str]:
+def _list(lines: Sequence[str]) -> Iterator[str]:
     if lines:
         yield ""
     for line in lines:
-        yield f"- {escape(before + line)}"
+        yield f"- {escape(line)}"
 
 
 def _failure(check: CheckRecord, environment: EnvironmentRecord, run: RunRecord) -> str:

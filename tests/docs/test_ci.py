@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -33,7 +34,6 @@ def lines(job):
     """Return the shell lines of a job of either system."""
     steps = [step["run"] for step in job.get("steps", ()) if "run" in step]
     texts = [*steps, *job.get("before_script", ()), *job.get("script", ())]
-    texts += job.get("after_script", ())
     return [line for text in texts for line in text.splitlines()]
 
 
@@ -52,7 +52,7 @@ COMMANDS = sorted({line for job in ALL for line in lines(job)})
 
 def filled_in(command):
     """Return the arguments of a command, its variables replaced by what they hold."""
-    return shlex.split(command.partition(">>")[0].replace("$GATE", "strict"))
+    return shlex.split(re.split(">>|\\|\\|", command)[0].replace("$GATE", "strict"))
 
 
 def kept(job):
@@ -111,6 +111,21 @@ def test_a_job_keeps_what_it_writes(job):
 
     assert kept(job) <= written
     assert written - kept(job) <= {"quality.jsonl"}
+
+
+@pytest.mark.parametrize("job", [GITLAB["quantization"], GITLAB_CPU["measure"]], ids=["gpu", "cpu"])
+def test_a_job_that_reports_after_pytest_ends_as_pytest_did(job, tmp_path):
+    script = "\n".join(job["script"])
+    fakes = 'set -e; pip() { :; }; quantcheck() { :; }; pytest() { return "$RED"; };'
+
+    for red in (0, 1, 4):
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{fakes}\n{script}"],
+            env={"RED": str(red)},
+            cwd=tmp_path,
+            check=False,
+        )
+        assert done.returncode == red
 
 
 def test_releases_take_the_strict_gate_and_all_else_the_usual_one():

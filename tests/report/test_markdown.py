@@ -83,9 +83,18 @@ def test_examples_are_left_out_of_it_where_they_are_redacted():
 
 def test_text_of_models_and_data_is_only_text():
     run, _ = hostile_run()
+    model = run.environments[0].model
+    mine = {
+        name: [replace(one, model=model) for one in getattr(run, name)]
+        for name in ("checks", "measurements", "latencies")
+    }
+    mine["checks"] = [replace(check, gate="strict") for check in mine["checks"]]
 
-    text = render("markdown", run, View())
+    text = render("markdown", replace(run, **mine), View())
 
+    assert text.count("<details>") == text.count("</pre>") == 2
+    tables = re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE)
+    assert [len({line.count(" | ") for line in table.splitlines()}) for table in tables] == [1, 1]
     assert not re.search(r"<(?!/?(?:details|summary|pre)>)", text)
     assert all(line.isprintable() or "\u2060" in line for line in text.split("\n"))
     assert len(text) < 100_000
