@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import format_count
@@ -14,7 +15,6 @@ from pytest_quantcheck.report.screen import ascii_safe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from pytest_quantcheck.core.record import CheckRecord, RunRecord
 
@@ -56,11 +56,10 @@ def path_in_repository(path: str, folder: str) -> str:
 
 def folder_in_repository(folder: Path, environ: Mapping[str, str]) -> str:
     """Return where `folder` lies in the checkout of a CI job; empty where that is unknown."""
-    for name in _ROOTS:
-        root = environ.get(name)
-        if root and folder.resolve().is_relative_to(root):
-            return folder.resolve().relative_to(root).as_posix()
-    return ""
+    place = folder.resolve()
+    roots = [Path(environ[name]).resolve() for name in _ROOTS if environ.get(name)]
+    found = (place.relative_to(root) for root in roots if place.is_relative_to(root))
+    return next((path.as_posix() for path in found), "")
 
 
 def _kind(check: CheckRecord) -> Kind | None:
@@ -77,7 +76,7 @@ def _lacks_teeth(check: CheckRecord) -> bool:
 
 
 def _finding(kind: Kind, check: CheckRecord) -> Finding:
-    name = check.nodeid.partition("::")[2] or check.nodeid
+    name = check.nodeid.partition("::")[2]
     word = check.outcome if check.is_red else "toothless"
     return Finding(
         kind=kind,

@@ -78,6 +78,15 @@ def test_json_is_what_pytest_wrote(path, quantcheck):
     assert quantcheck("report", path, "--format=json") == path.read_text(encoding="utf-8")
 
 
+def test_annotations_lead_from_the_checkout_to_the_current_folder(path, quantcheck, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(path.parent.parent))
+
+    printed = quantcheck("report", path, "--format=github")
+
+    assert printed.startswith(f"::notice file={path.parent.name}/test_a.py,line=12,title=")
+
+
 def test_output_goes_to_a_file(path, quantcheck, refused, tmp_path):
     assert quantcheck("report", path, "-o", tmp_path / "out.txt") == ""
 

@@ -130,6 +130,9 @@ def test_paths_start_at_the_checkout(tmp_path):
     assert folder_in_repository(tmp_path, {"CI_PROJECT_DIR": str(tmp_path)}) == "."
     assert folder_in_repository(tmp_path.parent, environ) == ""
     assert folder_in_repository(inside, {}) == ""
+    (tmp_path / "link").symlink_to(tmp_path)
+    linked = {"GITHUB_WORKSPACE": str(tmp_path / "link")}
+    assert folder_in_repository(inside, linked) == "packages/helpdesk"
     assert path_in_repository("../tests\\test_a.py", "packages/helpdesk") == (
         "packages/tests/test_a.py"
     )
