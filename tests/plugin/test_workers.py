@@ -97,13 +97,15 @@ def test_without_a_list_the_drivers_files_are_counted(host, tmp_path):
 
 def test_each_worker_gets_a_gpu_and_its_share_of_cores(specs):
     share = str(max(1, n_cores() // 2))
-    first, second = specs("popen", "popen", visible="GPU-a,7,8")
+    first, second = specs("popen", "popen", visible="GPU-a,MIG-b,GPU-c")
     assert first == {VISIBLE: "GPU-a", "OMP_NUM_THREADS": share}
-    assert second == {VISIBLE: "7", "OMP_NUM_THREADS": share}
+    assert second == {VISIBLE: "MIG-b", "OMP_NUM_THREADS": share}
 
 
 def test_more_workers_than_gpus_get_none(specs):
-    assert all(VISIBLE not in env for env in specs("popen", "popen", "popen", visible="0,1"))
+    assert all(
+        VISIBLE not in env for env in specs("popen", "popen", "popen", visible="GPU-a,GPU-b")
+    )
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
@@ -113,7 +115,7 @@ def test_a_device_that_is_named_pins_nobody(specs, device):
 
 
 def test_one_worker_keeps_every_gpu(specs):
-    assert specs("popen", visible="0,1") == [{}]
+    assert specs("popen", visible="GPU-a,GPU-b") == [{}]
 
 
 @pytest.mark.parametrize("name", ["OMP_NUM_THREADS", "MKL_NUM_THREADS"])
