@@ -35,6 +35,13 @@ class Comparison:
     said: list[str] = field(default_factory=list)
 
 
+def root_of(run: RunRecord, file: Path) -> Path:
+    """Return where the tests of a run are: here, or in the nearest folder above the run's file."""
+    paths = {check.path for check in run.checks}
+    folders = (Path(), *file.absolute().parents)
+    return next((one for one in folders if any((one / path).is_file() for path in paths)), Path())
+
+
 def compare_tree(run: RunRecord, root: Path) -> Comparison:
     """Return how the working tree at `root` differs from what `run` decided.
 

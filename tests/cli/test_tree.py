@@ -1,11 +1,12 @@
 """What a run decided, compared with what tests declare."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import known_records as known
 import pytest
 
-from pytest_quantcheck.cli.tree import compare
+from pytest_quantcheck.cli.tree import compare, root_of
 from pytest_quantcheck.core.declared import DeclaredBudget, DeclaredModel, DeclaredTree
 from pytest_quantcheck.core.supplements import SourceRecord
 from pytest_quantcheck.errors import UsageError
@@ -136,3 +137,17 @@ def test_another_alpha_is_a_difference(run):
     assert compare(run, tree(BUDGET, alpha=0.1)).findings == [
         "settings: alpha was 0.05 in the run, it is 0.1"
     ]
+
+
+def test_the_root_is_here_or_the_nearest_folder_above_the_run(run, tmp_path, monkeypatch):
+    path = run.checks[0].path
+    suite = tmp_path / "suite"
+    file = suite / "reports" / "run.json"
+    (suite / path).parent.mkdir(parents=True)
+    (suite / path).touch()
+    monkeypatch.chdir(tmp_path)
+
+    assert root_of(run, file) == suite
+    assert root_of(run, tmp_path / "elsewhere" / "run.json") == Path()
+    monkeypatch.chdir(suite)
+    assert root_of(run, file) == Path()

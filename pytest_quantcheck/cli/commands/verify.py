@@ -24,7 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the subcommand takes."""
     parser.add_argument("run", type=Path, metavar="RUN", help="run.json, or a killed run's jsonl")
     parser.add_argument(
-        "--root", type=Path, default=Path(), metavar="DIR", help="pytest's root directory [.]"
+        "--root",
+        type=Path,
+        metavar="DIR",
+        help="pytest's root directory [this folder, or the nearest above RUN with its tests]",
     )
     parser.add_argument(
         "--scores-only",
@@ -52,9 +55,9 @@ def run(arguments: argparse.Namespace) -> Answer:
     found, said = _decided_again(saved)
     findings += found
     if not arguments.scores_only:
-        from pytest_quantcheck.cli.tree import compare_tree
+        from pytest_quantcheck.cli.tree import compare_tree, root_of
 
-        tree = compare_tree(saved.run, arguments.root)
+        tree = compare_tree(saved.run, arguments.root or root_of(saved.run, arguments.run))
         findings += tree.findings
         said += tree.said
     n = len(findings)
