@@ -32,7 +32,12 @@ os.close(1)
 asked.recv(1)  # until the worker is gone
 """
 _ROOMS = ("fixtures", "laboratory", "plan", "session", "summary")
-_MODULES = ("scipy.stats", *(f"pytest_quantcheck.plugin.{room}" for room in _ROOMS))
+_MODULES = (
+    "pytest",
+    "xdist.remote",
+    "scipy.stats",
+    *(f"pytest_quantcheck.plugin.{room}" for room in _ROOMS),
+)
 
 
 class WarmWorkers:
@@ -76,7 +81,7 @@ def _start(folder: Path) -> subprocess.Popen[bytes]:
 
 def serve(folder: Path) -> None:
     """Fork a worker for each connection, until the input ends."""
-    _import_all(folder)
+    _import_all()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "socket"))
@@ -96,12 +101,8 @@ def serve(folder: Path) -> None:
             connection.close()
 
 
-def _import_all(folder: Path) -> None:
-    """Import what a worker imports, as pytest does it."""
-    import pytest
-
-    silent = ["-q", "--no-header", "--no-summary", "-p", "no:terminal", "-p", "no:cacheprovider"]
-    pytest.main(["-p", "xdist", "-p", "quantcheck", *silent, str(folder)])
+def _import_all() -> None:
+    """Import what a worker imports."""
     for name in _MODULES:
         import_module(name)
 
