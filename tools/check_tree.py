@@ -1,4 +1,4 @@
-"""Check what no linter knows: file sizes, and pytest's private modules.
+"""Check what no linter knows: file sizes, pytest's private modules, notes for the changelog.
 
 usage: check_tree.py [ROOT]
 """
@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 LONGEST_FILE_LINES = 300
+MOST_WORDS = 25
+_NOTE = re.compile(r"[a-z0-9-]+\.(?:added|changed|fixed|removed)\.md")
+_SENTENCE_END = re.compile(r"[.!?](?:\s|$)")
 _PRIVATE = re.compile(r"^\s*(?:from|import)\s+_pytest\b", re.MULTILINE)
 
 
@@ -29,7 +32,25 @@ def findings(root: Path) -> list[str]:
     return messages
 
 
+def note_findings(folder: Path) -> list[str]:
+    """Return a message for each note for the changelog that breaks a rule."""
+    messages = []
+    for path in sorted(set(folder.glob("*")) - {folder / "template.md"}):
+        name = f"{folder.name}/{path.name}"
+        if not _NOTE.fullmatch(path.name):
+            messages.append(f"{name}: not named TOPIC.{{added,changed,fixed,removed}}.md")
+            continue
+        text = path.read_text(encoding="utf-8").strip()
+        n_words = len(text.split())
+        if n_words > MOST_WORDS:
+            messages.append(f"{name}: {n_words} words, at most {MOST_WORDS}")
+        if not text.endswith(".") or len(_SENTENCE_END.findall(text)) != 1:
+            messages.append(f"{name}: not one sentence with a full stop")
+    return messages
+
+
 if __name__ == "__main__":
-    found = findings(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    tree = Path(sys.argv[1] if len(sys.argv) > 1 else ".")
+    found = findings(tree) + note_findings(tree / "changelog.d")
     sys.stderr.writelines(f"{message}\n" for message in found)
     sys.exit(bool(found))
