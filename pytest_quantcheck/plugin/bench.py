@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.plugin.evaluate import Pair, Side
+from pytest_quantcheck.plugin.progress import verdicts_told
 from pytest_quantcheck.plugin.watch import FirstBatches, Watch
 
 if TYPE_CHECKING:
@@ -55,7 +56,13 @@ class Bench:
         noise = runner.noise.measure(workload) if self.measures_noise else None
         course = runner.course(workload)
         watch = Watch(budgets, course) if budgets and len(course.parts) > 1 else None
-        measured = runner.measure_pair(self.variant, workload, watch)
+        with verdicts_told(
+            self.laboratory.progress,
+            watch,
+            lambda: [one.verdict.outcome for one in watch.settled.values()] if watch else (),
+            n_budgets=len(budgets),
+        ) as watcher:
+            measured = runner.measure_pair(self.variant, workload, watcher)
         n_batches = sum(len(part.batches) for part in course.parts)
         if watch is not None:
             self._settled.update(watch.settled)

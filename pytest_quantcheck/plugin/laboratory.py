@@ -141,6 +141,7 @@ class Laboratory:
         self._session = shared.session
         self._tally = shared.tally
         self.model = model
+        self.progress = shared.progress
         self.device = shared.device
         self.pool = shared.pool(model)
         self.reference = self._reference(self.pool.source)
@@ -170,6 +171,7 @@ class Laboratory:
                 progress=shared.progress,
             ),
             may_stop=settings.may_stop(Target.POPULATION),
+            progress=shared.progress,
         )
 
     @property

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.measure.latency.meter import TimingTask
+from pytest_quantcheck.plugin.progress import verdicts_told
 from pytest_quantcheck.stats.serving import LatencyWatch, judge_latency, judge_memory
 from pytest_quantcheck.workloads.latency import Latency
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.verdict import Levels, Verdict
     from pytest_quantcheck.measure.latency.meter import LatencyMeter
     from pytest_quantcheck.measure.latency.timed import TimedPair
+    from pytest_quantcheck.plugin.progress import TerminalProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,6 +58,8 @@ class Timings:
     meter: LatencyMeter
     may_stop: bool
     """Whether timing ends as soon as all is decided."""
+    progress: TerminalProgress | None = None
+    """Where verdicts so far are shown."""
     _known: dict[TimingTask, Timing] = field(default_factory=dict)
     _asked: dict[TimingTask, set[Limit]] = field(default_factory=dict)
 
@@ -76,7 +80,13 @@ class Timings:
         is_asked = limits is not None or task in self._asked
         wanted |= self._asked.get(task, set())
         watch = LatencyWatch(wanted, levels) if self.may_stop and is_asked else None
-        timed = self.meter.measure(task, watch)
+        with verdicts_told(
+            self.progress,
+            watch,
+            lambda: [one.outcome for one in watch.settled.values()] if watch else (),
+            n_budgets=len(wanted),
+        ) as watcher:
+            timed = self.meter.measure(task, watcher)
         if not self.may_stop:  # nobody looked on the way
             timed = replace(timed, samples=replace(timed.samples, looks=()))
         self._known[task] = Timing(timed=timed, levels=levels, watched=wanted)

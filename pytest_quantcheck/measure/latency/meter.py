@@ -259,7 +259,8 @@ class _Told:
 
     def update(self, batch: LatencySamples) -> bool:
         """Take in all samples so far; return whether no more are needed."""
+        is_enough = self._watcher is not None and self._watcher.update(batch)
         if self._progress is not None:
             tokens = sum(run.new_tokens * run.batch_size for run in batch.runs)
             self._progress.advance(batch.n, tokens)
-        return self._watcher is not None and self._watcher.update(batch)
+        return is_enough
