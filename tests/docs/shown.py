@@ -22,11 +22,24 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
-SHOWING = ("README.md", "docs/tutorial.md", "docs/how-to/serving-budgets.md")
+SHOWING = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/how-to/own-scorer.md",
+    "docs/how-to/own-variant.md",
+    "docs/how-to/reading-a-failure.md",
+    "docs/how-to/serving-budgets.md",
+)
 """Documents with outputs."""
+ADDING = ("docs/tutorial.md", "docs/how-to/own-scorer.md", "docs/how-to/own-variant.md")
+"""Documents with files that a reader adds to the example project."""
 BLOCK = re.compile(
     r"<!-- (?P<command>pytest[^:\n]*(?:::[^:\n]*)*): (?P<part>[^\n]+?) -->\n"
     r"```text\n(?P<text>.*?)```",
@@ -83,16 +96,21 @@ def part_of(output: str, part: str) -> str:
 
 
 def example(folder: Path, *, is_tutorial: bool) -> Path:
-    """Return a copy of the example project, with what the tutorial adds to it if asked for."""
+    """Return a copy of the example project, with what documents add to it if asked for."""
     project = folder / "example_project"
     ignored = shutil.ignore_patterns("__pycache__", ".pytest_cache")
     shutil.copytree(ROOT / "example_project", project, ignore=ignored)
-    for found in FILE.finditer(TUTORIAL.read_text(encoding="utf-8")) if is_tutorial else ():
+    for found in _added_files() if is_tutorial else ():
         path = project / found["path"]
         kept = path.read_text(encoding="utf-8") + "\n" if path.exists() else ""
         text = found["text"].replace(WAIVED_UNTIL, _in_a_year())
         path.write_text(kept + text, encoding="utf-8")
     return project
+
+
+def _added_files() -> Iterator[re.Match[str]]:
+    for name in ADDING:
+        yield from FILE.finditer((ROOT / name).read_text(encoding="utf-8"))
 
 
 def _in_a_year() -> str:
