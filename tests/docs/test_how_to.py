@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import doctest
+import json
 import re
 import runpy
+from fractions import Fraction
+from math import ceil, floor
 
 import pytest
+from scipy.stats import binom
 from shown import ADDING, FILE, ROOT
 
 from pytest_quantcheck.core.grammar import parse_limit
@@ -14,6 +19,7 @@ from pytest_quantcheck.plugin.declared import read_declared
 from pytest_quantcheck.workloads.base import Workload
 
 FOLDER = ROOT / "docs" / "how-to"
+TOLERANCES = "from-fixed-tolerances.md"
 MISTAKES = re.findall(
     r"^\| `(\w+\.from_.*?)` \| `(.*)` \|$",
     (FOLDER / "writing-a-workload.md").read_text(encoding="utf-8"),
@@ -108,3 +114,66 @@ def test_errors_quoted_are_in_the_package():
 
     assert len(quoted) == 5
     assert [one for one in quoted if one not in sources] == []
+
+
+def test_planning_of_a_tolerance_runs():
+    (block,) = blocks(TOLERANCES, "pycon")
+    test = doctest.DocTestParser().get_doctest(block, {}, TOLERANCES, None, 0)
+
+    assert doctest.DocTestRunner().run(test).failed == 0
+    assert len(test.examples) == 7
+
+
+def test_what_a_tolerance_of_five_points_sees_is_computed():
+    text = (FOLDER / TOLERANCES).read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\d,]+) \| (\d+) % \| (\d+) % \| (\d+) % \|$", text, re.MULTILINE)
+    level, tolerance = Fraction("0.755"), Fraction("0.05")
+
+    assert len(rows) == 3
+    for row in rows:
+        n, *shown = (int(cell.replace(",", "")) for cell in row)
+        fewest, most = ceil((level - tolerance) * n), floor((level + tolerance) * n)
+        truths = (0.755, 0.725, 0.705)
+        red = [binom.cdf(fewest - 1, n, true) + binom.sf(most, n, true) for true in truths]
+        assert shown == [round(100 * chance) for chance in red]
+
+
+GSM8K = {
+    "doc_id": 0,
+    "doc": {"question": "2 + 2?", "answer": "Add. #### 4"},
+    "target": "Add. #### 4",
+    "arguments": {"gen_args_0": {"arg_0": "Question: 2 + 2?\nAnswer:", "arg_1": {"until": []}}},
+    "resps": [["4"]],
+    "filtered_resps": ["4"],
+}
+ARC = {
+    "doc_id": 3,
+    "target": "1",
+    "arguments": {
+        f"gen_args_{number}": {"arg_0": "Question: ice?\nAnswer:", "arg_1": choice}
+        for number, choice in enumerate([" hot", " cold"])
+    },
+}
+"""Samples as lm-evaluation-harness writes them (`save_results_samples`)."""
+
+
+def test_samples_of_lm_eval_become_the_workloads_shown(tmp_path, capsys):
+    write_files(TOLERANCES, tmp_path)
+    main = runpy.run_path(str(tmp_path / "export_samples.py"))["main"]
+    (tmp_path / "data").mkdir()
+    logged = {
+        "gsm8k": [GSM8K | {"filter": name} for name in ("strict-match", "flexible-extract")],
+        "arc_easy": [ARC],
+    }
+    for task, samples in logged.items():
+        path = tmp_path / f"samples_{task}.jsonl"
+        path.write_text("".join(json.dumps(sample) + "\n" for sample in samples), encoding="utf-8")
+        main(str(path))
+        (tmp_path / "data" / f"{task}.jsonl").write_text(capsys.readouterr().out, encoding="utf-8")
+
+    found = run(blocks(TOLERANCES, "python")[-1], tmp_path)
+
+    (question,) = found["gsm8k"].examples()
+    assert (question.id, question.item.prompt) == ("0", "Question: 2 + 2?\nAnswer:")
+    (choice,) = found["arc"].examples()
+    assert (choice.id, choice.item.choices, choice.item.answer) == ("3", (" hot", " cold"), 1)
