@@ -96,7 +96,7 @@ def test_variants_shown_can_be_declared(tmp_path):
     assert declared["release-1"].checkpoint == str(tmp_path / "models" / "helpdesk-v1")
 
 
-def test_only_files_of_pages_that_add_some_stand_beside_each_other():
+def test_pages_add_different_files_to_the_example():
     paths = [found["path"] for name in ADDING for found in FILE.finditer((ROOT / name).read_text())]
 
     shared = {path for path in paths if paths.count(path) > 1}
