@@ -42,6 +42,8 @@ VARIATIONS = {
     "runxfail": (("--runxfail",), 1, {"passed": 3, "failed": 1}),
     "warnings are errors": (("-W", "error"), 1, {"passed": 3, "failed": 1}),
     "no cache": (("-p", "no:cacheprovider"), 1, {"passed": 3, "failed": 1}),
+    "run again": (("--reruns=1",), 1, {"passed": 3, "failed": 1}),
+    "random order": (("-p", "randomly", "--randomly-seed=7"), 1, {"passed": 3, "failed": 1}),
     "no terminal colour": (("--color=no",), 1, {"passed": 3, "failed": 1}),
 }
 
