@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,9 +40,10 @@ class Line:
 
 
 def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
-    """Return the table of checks, at most `width` wide where columns can be given up.
+    """Return the table of checks, at most `width` wide.
 
-    After the last such column the table has variants by name; what they really are stands below.
+    Columns are given up for it. After the last such one the table has variants by name, what they
+    really are stands below; then columns move together, and at last each check is a sentence.
     """
     if not checks:
         return []
@@ -61,9 +63,31 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
         ]
         columns[columns.index(measured)] = interval
         lines = table_lines(named, columns, right=RIGHT)
+        if max(map(len, lines)) > width:
+            lines = table_lines(named, columns, right=RIGHT, is_tight=True)
+    if max(map(len, lines)) > width:
+        return [*_sentences(checks, rows, width), *_left_out(checks)]
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
     table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
     return table if "" in columns else [*table, *_left_out(checks)]
+
+
+def _sentences(
+    checks: Sequence[CheckRecord], rows: Sequence[dict[str, str]], width: int
+) -> list[Line]:
+    """Return each check in lines of at most `width` columns, where words are no longer."""
+    found: list[Line] = []
+    for row, check in zip(rows, checks, strict=True):
+        text = (
+            f"{row['verdict']} {row['workload']} {check.variant} {row['metric']}: "
+            f"{row[_measured(checks)]}, budget {row['budget']}"
+        )
+        lines = textwrap.wrap(
+            text, max(width, 20), initial_indent=" ", subsequent_indent="   ",
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+        found += [Line(text=line, outcome=check.outcome) for line in lines]
+    return found
 
 
 def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:
@@ -126,11 +150,20 @@ def _metric(check: CheckRecord) -> str:
 
 
 def table_lines(
-    rows: Sequence[dict[str, str]], columns: Sequence[str], *, right: Collection[str]
+    rows: Sequence[dict[str, str]],
+    columns: Sequence[str],
+    *,
+    right: Collection[str],
+    is_tight: bool = False,
 ) -> list[str]:
-    """Return a table of some columns, those in `right` flush right; no line ends in spaces."""
+    """Return a table of some columns, those in `right` flush right; no line ends in spaces.
+
+    A tight one does not make columns wider than their headers.
+    """
     body = [[row[column] for column in columns] for row in rows]
     headers = [column.strip() for column in columns]
     align = ["right" if column.strip() in right else "left" for column in columns]
+    if is_tight:  # tabulate gives room to headers, and none to a row
+        body, headers = [headers, *body], []
     text = tabulate(body, headers, tablefmt="plain", colalign=align, disable_numparse=True)
     return [" " + line.rstrip() for line in text.splitlines()]

@@ -38,6 +38,19 @@ def test_the_table_gives_up_columns_before_it_wraps(width):
     assert all("INCONCLUSIVE" in line or "verdict" in line for line in lines)
 
 
+@pytest.mark.parametrize("width", [40, 60, 70])
+def test_where_no_table_fits_each_check_is_a_sentence(width):
+    wide = check_table([CHECK], width=200)
+    lines = check_table([CHECK], width=width)
+
+    assert max(len(line.text) for line in lines) <= width
+    said = " ".join(line.text.strip() for line in lines)
+    assert said.startswith("INCONCLUSIVE triage int4 accuracy: ")
+    assert said.endswith(", budget <= 3.0 pp")
+    assert said.partition(": ")[2].partition(",")[0] in wide[1].text
+    assert {line.outcome for line in lines} == {"inconclusive"}
+
+
 def test_a_line_carries_the_outcome_that_colours_it():
     lines = check_table([CHECK, replace(CHECK, outcome="fail")], width=200)
 
