@@ -11,8 +11,15 @@ from pytest_quantcheck.plugin.workers import Workers, n_cores, visible_gpus
 USAGE = 4
 GPUS = """
 import os, sys, types
+import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:
+WORKER = []
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    if not hasattr(config, "workerinput"):
+        return
+    WORKER.append(config.workerinput["workerid"])
     sys.modules["torch"] = torch = types.ModuleType("torch")
     torch.cuda = types.SimpleNamespace(
         is_available=lambda: True,
@@ -25,9 +32,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     )
 
 def pytest_runtest_logreport(report):
-    if "PYTEST_XDIST_WORKER" in os.environ and report.when == "call":
+    if WORKER and report.when == "call":
         names = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
-        with open(os.environ["PYTEST_XDIST_WORKER"] + ".json", "w") as file:
+        with open(WORKER[0] + ".json", "w") as file:
             file.write(str([os.environ.get(name) for name in names]).replace("'", '"'))
 """
 SUITE = """
