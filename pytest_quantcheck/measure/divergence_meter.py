@@ -5,6 +5,8 @@ The reference is asked once for all variants: what is kept of it outlives the mo
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +21,16 @@ from pytest_quantcheck.store.codec import Content
 from pytest_quantcheck.workloads.documents import Documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import TypeAlias
 
+    from pytest_quantcheck.core.protocols import Progress
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.archive import Archive
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.divergence import DocumentDivergence, Predictions
     from pytest_quantcheck.measure.pool import Pool
+    from pytest_quantcheck.measure.protocols import Advance
     from pytest_quantcheck.workloads.base import Workload
 
     _Key: TypeAlias = tuple[str, int, int | None]
@@ -43,6 +47,8 @@ class DivergenceMeter:
         What the others are compared with.
     archive : Archive, optional
         What the reference predicted in earlier runs; None keeps nothing.
+    progress : Progress, optional
+        Who is told how far a pass is.
 
     Notes
     -----
@@ -50,10 +56,18 @@ class DivergenceMeter:
     for each token in 16 bits. Scores are measured by another pass, and do not depend on it.
     """
 
-    def __init__(self, pool: Pool, reference: Variant, *, archive: Archive | None = None) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        reference: Variant,
+        *,
+        archive: Archive | None = None,
+        progress: Progress | None = None,
+    ) -> None:
         self._pool = pool
         self._reference = reference
         self._archive = archive
+        self._progress = progress
         self._asked: set[Workload[Any]] = set()
         self._kept: dict[_Key, Predictions | Content | Failed] = {}
 
@@ -101,7 +115,9 @@ class DivergenceMeter:
             self._check_room(variant, course)
             reference = self._predict(self._reference, course, part, pack_limit)
         found = self._predict(variant, course, part, pack_limit)
-        return compare_documents(self._job(variant, course, part), reference, found)
+        job = self._job(variant, course, part)
+        with self._told(variant, course, part, "compared"):
+            return compare_documents(job, reference, found)
 
     def noise(
         self, course: Course, part: int, *, limits: tuple[int | None, int | None]
@@ -165,7 +181,23 @@ class DivergenceMeter:
     ) -> Predictions:
         job = self._job(variant, course, part)
         job.loaded.pack_limit = pack_limit
-        return predict_documents(job)
+        with self._told(variant, course, part, "predicted") as advance:
+            return predict_documents(replace(job, advance=advance))
+
+    @contextmanager
+    def _told(
+        self, variant: Variant, course: Course, part: int, what: str
+    ) -> Iterator[Advance | None]:
+        """Tell that a pass begins and ends; yield what counts its examples."""
+        progress, n_before = self._progress, course.n_before(part)
+        if progress is None:
+            yield None
+            return
+        progress.start(variant.name, f"{course.workload.name} ({what})", len(course.examples))
+        try:
+            yield lambda done, tokens: progress.advance(n_before + done, tokens)
+        finally:
+            progress.finish()
 
     def _job(self, variant: Variant, course: Course, part: int) -> Job:
         return Job(

@@ -186,8 +186,7 @@ class LoadedModel(Serving, Protocol):
         Raises
         ------
         UsageError
-            There is no chat template, or it has no place for the system turn, the tools or an
-            option.
+            There is no chat template, or it has no place for system turn, tools or an option.
         MeasurementError
             The template refuses the conversation.
         """
@@ -209,7 +208,9 @@ class LoadedModel(Serving, Protocol):
         """
         ...
 
-    def predictions(self, requests: Sequence[ScoreRequest]) -> Predictions:
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> Predictions:
         """Return what the model predicts for each scored token, to be compared with another.
 
         Raises

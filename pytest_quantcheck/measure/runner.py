@@ -76,7 +76,7 @@ class Runner:
         self._known: dict[_Key, Measurement | Failed] = {}
         self._courses: dict[Workload[Any], Course] = {}
         self._pairs: dict[tuple[Variant, Workload[Any]], GrowingPair] = {}
-        self._divergence = DivergenceMeter(pool, reference, archive=archive)
+        self._divergence = DivergenceMeter(pool, reference, archive=archive, progress=progress)
         self.noise = NoiseMeter(partial(self._part, reference), self.course, self._divergence)
 
     def measure(

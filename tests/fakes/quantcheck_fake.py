@@ -197,7 +197,9 @@ class FakeModel:
         spread = 0.01 * (number_in(text) % 7) if is_spread else 0.0
         return np.full(n, -(loss + spread), dtype=np.float32)
 
-    def predictions(self, requests: list) -> FakePredictions:
+    def predictions(self, requests: list, advance: object = None) -> FakePredictions:
+        if advance is not None:
+            advance(len(requests), len(requests))
         return FakePredictions(self, requests, ord("z") + 1 + self.precision.startswith("wide"))
 
     def generate(

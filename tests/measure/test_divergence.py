@@ -75,7 +75,9 @@ def asked(monkeypatch):
     """Let fake models predict, and return which did, in order."""
     order = []
 
-    def predictions(self, requests):
+    def predictions(self, requests, advance=None):
+        if advance is not None:
+            advance(len(requests), 1)
         order.append((self.digest, self.pack_limit))
         return Predicted(self, list(requests))
 
@@ -87,6 +89,37 @@ def measured(workload, variant=INT8, **options):
     runner = Runner(make_pool(), reference=REFERENCE, **options)
     runner.compare_predictions([workload])
     return runner.measure_pair(variant, workload)
+
+
+class Recorder:
+    """Progress that is written down, but for the passes that score."""
+
+    def __init__(self):
+        self.events = []
+
+    def start(self, variant, workload, total):
+        self.events.append((variant, workload, total))
+
+    def advance(self, done, tokens):
+        self.events.append((done, tokens))
+
+    def finish(self):
+        self.events.append("finish")
+
+
+def test_each_pass_is_told(asked):
+    recorder = Recorder()
+    measured(documents(), progress=recorder)
+
+    first = recorder.events.index(("fp16", "manual (predicted)", 5))
+    assert recorder.events[first : first + 3] == [
+        ("fp16", "manual (predicted)", 5), (5, 1), "finish",
+    ]  # fmt: skip
+    assert recorder.events[-5:] == [
+        ("int8", "manual (predicted)", 5), (5, 1), "finish",
+        ("int8", "manual (compared)", 5), "finish",
+    ]  # fmt: skip
+    assert len(asked) == 2
 
 
 def test_nothing_is_compared_where_nobody_asks(asked):

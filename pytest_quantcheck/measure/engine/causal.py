@@ -141,7 +141,9 @@ class CausalModel(LoadedTransformer):
                 raise self.not_finite(index)
         return scores
 
-    def predictions(self, requests: Sequence[ScoreRequest]) -> KeptPredictions | MadePredictions:
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> KeptPredictions | MadePredictions:
         """Return what the model predicts for each scored token, to be compared with another."""
         with library_errors("scoring"), undisturbed(), torch.inference_mode():
             packs, split = self._chosen().forward, self._parts()
@@ -159,7 +161,9 @@ class CausalModel(LoadedTransformer):
                 vocabulary=split.vocabulary,
                 limits=self._pack_limits,
             )
-            states = self._in_fitting_packs(lambda most: reader.read(requests, sequences=most))
+            states = self._in_fitting_packs(
+                lambda most: reader.read(requests, sequences=most, advance=advance)
+            )
         return KeptPredictions(
             requests=tuple(requests),
             states=states,

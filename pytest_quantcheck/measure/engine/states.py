@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.packs import Pack
     from pytest_quantcheck.measure.engine.plan import Batch, Limits
     from pytest_quantcheck.measure.engine.tree import PackForward
-    from pytest_quantcheck.measure.protocols import ScoreRequest
+    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
 
 _AS_BITS = "bfloat16"
 """numpy has no such numbers: they are kept as the 16-bit integers of the same bits."""
@@ -80,7 +80,11 @@ class StateReader:
         self._limits = limits
 
     def read(
-        self, requests: Sequence[ScoreRequest], *, sequences: int | None = None
+        self,
+        requests: Sequence[ScoreRequest],
+        *,
+        sequences: int | None = None,
+        advance: Advance | None = None,
     ) -> StateArrays:
         """Return the state behind each scored token.
 
@@ -90,6 +94,8 @@ class StateReader:
             In any order.
         sequences : int, optional
             Most sequences of a pack or batch.
+        advance : callable, optional
+            Told of the requests and the scored tokens read so far.
 
         Raises
         ------
@@ -100,12 +106,26 @@ class StateReader:
         """
         limits = replace(self._limits, sequences=sequences)
         found: dict[int, torch.Tensor] = {}
-        if self._packs is not None:
-            found.update(self._from_packs(self._packs, requests, limits))
-        alone = [index for index in range(len(requests)) if index not in found]
-        rest = self._from_batches([requests[index] for index in alone], limits)
-        found.update((alone[index], states) for index, states in rest)
+        n_tokens = 0
+        for index, states in self._read(requests, limits):
+            found[index] = states
+            n_tokens += len(states)
+            if advance is not None:
+                advance(len(found), n_tokens)
         return _arrays([found[index] for index in range(len(requests))])
+
+    def _read(
+        self, requests: Sequence[ScoreRequest], limits: Limits
+    ) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield (request, its states), in packs as far as that is possible."""
+        alone = dict.fromkeys(range(len(requests)))
+        if self._packs is not None:
+            for index, states in self._from_packs(self._packs, requests, limits):
+                alone.pop(index, None)
+                yield index, states
+        left = [*alone]
+        for index, states in self._from_batches([requests[one] for one in left], limits):
+            yield left[index], states
 
     def _from_packs(
         self, packs: PackForward, requests: Sequence[ScoreRequest], limits: Limits

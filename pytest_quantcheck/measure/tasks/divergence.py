@@ -45,7 +45,7 @@ def predict_documents(job: Job) -> Predictions:
             "as max_perplexity_ratio"
         )
     requests = [request for found in windows_of(job) for request in found]
-    predictions: Predictions = ask(requests)
+    predictions: Predictions = ask(requests, advance=job.advance_of(len(requests)))
     return predictions
 
 
