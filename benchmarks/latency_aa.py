@@ -29,8 +29,8 @@ from common.slowed import ExtraWork, calibrate, slow_down
 from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.latency import Schedule
 from pytest_quantcheck.measure.device import choose_device
-from pytest_quantcheck.measure.latency.nvml import nvml_conditions
-from pytest_quantcheck.measure.latency.protocols import DeviceState, Shape
+from pytest_quantcheck.measure.latency.conditions import conditions_of
+from pytest_quantcheck.measure.latency.protocols import Shape
 from pytest_quantcheck.measure.latency.sampler import (
     Sides,
     Surroundings,
@@ -42,24 +42,11 @@ from pytest_quantcheck.stats.serving import LatencyWatch
 
 if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.causal import CausalModel
-    from pytest_quantcheck.measure.latency.protocols import Conditions
     from pytest_quantcheck.measure.latency.serving import ModelServer
 
 LEVELS = levels(0.05, 1)
 _MOST_WRONG = 0.04
 _CALIBRATING_RUNS = 30
-
-
-class Untold:
-    """A device of which nothing is known, as a CPU, or a GPU without NVML."""
-
-    def read(self) -> DeviceState:
-        """Return nothing."""
-        return DeviceState()
-
-    def contention(self) -> str:
-        """Return that it is unknown."""
-        return "unknown"
 
 
 class Benchmark:
@@ -75,9 +62,7 @@ class Benchmark:
         self._arguments = arguments
         self._started = time.perf_counter()
         self._device = choose_device(arguments.device)
-        is_on_cuda = self._device.device.startswith("cuda")
-        known = nvml_conditions(self._device.device) if is_on_cuda else None
-        self._conditions: Conditions = known or Untold()
+        self._conditions = conditions_of(self._device.device)
         self.found: dict[str, Any] = {
             "arguments": {name: str(value) for name, value in vars(arguments).items()},
             "device": self._device.name,

@@ -159,8 +159,7 @@ def _gpu(found: Mapping[str, Any], driver: str, *, require_gpu: bool) -> Observa
             name="gpu",
             state=State.WRONG,
             text=f"there is a driver ({driver}), and torch is built for the CPU alone",
-            mend="pip install --force-reinstall torch --index-url "
-            "https://download.pytorch.org/whl/cu126",
+            mend="pip install --force-reinstall torch",
         )
     if driver:
         return Observation(

@@ -55,7 +55,7 @@ def test_torch_for_the_cpu_under_a_driver_is_a_fault(tmp_path):
 
     assert gpu.state is State.WRONG
     assert gpu.text == "there is a driver (NVRM version: 570), and torch is built for the CPU alone"
-    assert gpu.mend.startswith("pip install --force-reinstall torch --index-url https://")
+    assert gpu.mend == "pip install --force-reinstall torch"
 
 
 def test_a_driver_that_torch_cannot_use_is_a_fault(tmp_path):

@@ -82,7 +82,7 @@ def test_limits_shown_are_limits(page):
 
     for keyword, value in shown:
         if keyword != "max_new_tokens":
-            parse_limit(keyword, float(value))
+            assert parse_limit(keyword, float(value)).keyword == keyword
 
 
 def test_variants_shown_can_be_declared(tmp_path):

@@ -58,10 +58,12 @@ def test_nothing_waits_where_room_is_known():
     with undisturbed():  # torch warns that this mode is a prototype
         torch.cuda.set_sync_debug_mode("error")
         try:
-            for room in (0, 64, 2048):
-                quantize(rows, segments, 6.0, room)
+            with pytest.raises(RuntimeError, match="synchroniz"):
+                rows.sum().item()
+            found = [quantize(rows, segments, 6.0, room) for room in (0, 64, 2048)]
         finally:
             torch.cuda.set_sync_debug_mode("default")
+    assert len(found) == 3
 
 
 def test_room_changes_no_bit_of_what_layers_give():

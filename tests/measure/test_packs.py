@@ -64,7 +64,10 @@ def test_every_target_is_read_where_its_sequence_stands(tokens, sequences):
 @given(st.integers(0, 2**32), st.integers(1, 200), st.one_of(st.none(), st.integers(1, 9)))
 def test_packs_are_right_whatever_is_asked(seed, tokens, sequences):
     requests = trees.few_shot(seed, questions=seed % 4, options=1 + seed % 5, shots=seed % 30)
-    check(requests, list(plan_packs(requests, trees.limits(tokens, sequences))))
+    packs = list(plan_packs(requests, trees.limits(tokens, sequences)))
+
+    assert bool(packs) == bool(requests)
+    check(requests, packs)
 
 
 def owners(pack):

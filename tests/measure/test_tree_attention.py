@@ -211,4 +211,6 @@ def test_attention_that_packs_cannot_give_is_refused(options, reason):
 
 @pytest.mark.parametrize("options", [{}, {"sliding_window": 31}, {"sliding_window": None}])
 def test_attention_that_packs_can_give_is_not_refused(options):
-    attention._refuse(torch.nn.Identity(), None, options | {"is_causal": True}, longest=31)
+    allowed = options | {"is_causal": True}
+
+    assert attention._refuse(torch.nn.Identity(), None, allowed, longest=31) is None

@@ -50,7 +50,9 @@ def test_lines_follow_the_published_schema(suite):
 
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     data = gzip.decompress((suite.pytester.path / "run.examples.jsonl.gz").read_bytes())
-    for line in data.decode().splitlines()[1:]:
+    lines = data.decode().splitlines()[1:]
+    assert len(lines) == 4 + 3
+    for line in lines:
         validate(json.loads(line), schema | {"$ref": "#/$defs/ExamplesRecord"})
 
 
