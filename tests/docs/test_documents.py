@@ -15,7 +15,9 @@ from pytest_quantcheck.report import wording
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
-REFERENCE = (ROOT / "docs" / "reference" / "index.md").read_text(encoding="utf-8")
+REFERENCE = "".join(
+    page.read_text(encoding="utf-8") for page in sorted((ROOT / "docs" / "reference").glob("*.md"))
+)
 
 
 def blocks(page, language):
