@@ -21,7 +21,6 @@ import json
 import tempfile
 import time
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ import torch
 import transformers
 from common.peer import LARGEST_BATCH, peer_version, quiet
 from common.phases import show_phases, timed_phases
+from common.plugin import plugin_options
 
 from pytest_quantcheck.measure.device import choose_device
 
@@ -115,7 +115,7 @@ class Suite:
                     "no:cacheprovider",
                     "--import-mode=importlib",
                     "-q",
-                    *_plugin_options(),
+                    *plugin_options(),
                     f"--quant-json={record}",
                     *self._options,
                     *options,
@@ -138,12 +138,6 @@ class Suite:
             "verdicts": {_key(one): one["outcome"] for one in checks},
             "examples": {_key(one): one.get("n") for one in checks},
         }
-
-
-def _plugin_options() -> list[str]:
-    """Return the options that load the plugin; none where pytest finds it by itself."""
-    is_installed = bool(entry_points(group="pytest11", name="quantcheck"))
-    return [] if is_installed else ["-p", "pytest_quantcheck.plugin"]
 
 
 def _key(check: dict[str, Any]) -> str:

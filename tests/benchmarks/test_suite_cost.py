@@ -7,6 +7,7 @@ import json
 import tomllib
 
 import suite_cost
+from common import plugin
 from common.phases import REST, Phases, timed_phases
 
 from pytest_quantcheck.measure.engine import causal
@@ -78,7 +79,7 @@ def test_nothing_stays_timed():
 
 
 def test_the_plugin_is_loaded_by_name_where_nothing_announces_it(monkeypatch):
-    monkeypatch.setattr(suite_cost, "entry_points", lambda **_: ())
-    assert suite_cost._plugin_options() == ["-p", "pytest_quantcheck.plugin"]
-    monkeypatch.setattr(suite_cost, "entry_points", lambda **_: ("quantcheck",))
-    assert suite_cost._plugin_options() == []
+    monkeypatch.setattr(plugin, "entry_points", lambda **_: ())
+    assert plugin.plugin_options() == ["-p", "pytest_quantcheck.plugin"]
+    monkeypatch.setattr(plugin, "entry_points", lambda **_: ("quantcheck",))
+    assert plugin.plugin_options() == []
