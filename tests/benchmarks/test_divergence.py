@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import pytest
-from divergence import measure
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_models
+from divergence import measure
 
 
 def test_articles_are_compared_and_the_naive_loop_agrees(tmp_path):

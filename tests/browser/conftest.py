@@ -1,13 +1,6 @@
 """One browser for all tests of this folder, where one is installed."""
 
-import sys
-from pathlib import Path
-
 import pytest
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), *(str(HERE.parent / room) for room in ("fakes", "report"))]
-sys.path.insert(0, str(HERE.parent.parent / "benchmarks"))
 
 
 @pytest.fixture(scope="session")

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
+from saved_runs import Saved
 
 from pytest_quantcheck.cli.main import main
-
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "report"), str(HERE.parent / "fakes")]
 
 
 @pytest.fixture
 def saved(tmp_path):
     """Return a run without examples, to add some and write it."""
-    from saved_runs import Saved
-
     return Saved(tmp_path)
 
 

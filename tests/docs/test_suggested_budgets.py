@@ -1,20 +1,18 @@
 """The page on budgets shows what `quantcheck suggest-budgets` prints."""
 
 import re
-import sys
 from pathlib import Path
+
+from saved_runs import Saved
 
 from pytest_quantcheck.cli.main import main
 
 ROOT = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(ROOT / "tests" / name) for name in ("cli", "report", "fakes")]
 PAGE = (ROOT / "docs" / "how-to" / "choosing-budgets.md").read_text(encoding="utf-8")
 COMMAND = "quantcheck suggest-budgets run.json"
 
 
 def test_the_output_shown_is_that_of_the_command(tmp_path, monkeypatch, capsys):
-    from saved_runs import Saved
-
     Saved(tmp_path).answers(n=1200, flips=0.04, seed=4).documents(n=120).write()
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```console\n(.*?)```\n\n```text\n(.*?)```", PAGE, re.DOTALL)

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_models
 import torch
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from other_process import plugin_options
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
@@ -23,10 +24,6 @@ from pytest_quantcheck.measure.protocols import ScoreRequest
 from pytest_quantcheck.measure.reference import native_precision
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.workloads.decoding import Decoding
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-
-from other_process import plugin_options
 
 pytestmark = pytest.mark.gpu
 

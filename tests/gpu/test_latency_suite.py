@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-
 from other_process import plugin_options
 
 pytestmark = pytest.mark.gpu

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import gc
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_models
+import torch
 import trees
 
 from pytest_quantcheck.core.variant import builtin_variant

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
-
-# Tests are no package: their own modules are found beside them.
-sys.path.insert(0, str(Path(__file__).parent))
-
 import fake_model
+import pytest
 import tiny_models
 import torch
 

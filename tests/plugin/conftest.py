@@ -12,15 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from jsonschema import Draft202012Validator
-
-import pytest_quantcheck
-
-# Tests are no package: their own modules are found where they are.
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-
 from timed_suite import TABLES
 from warm_workers import WarmWorkers
+
+import pytest_quantcheck
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +26,6 @@ for name in ("fixtures", "laboratory", "plan", "session", "summary"):
 
 
 FAKES = Path(__file__).parent.parent / "fakes"
-sys.path.insert(0, str(FAKES))
-
 PYPROJECT = """\
 [tool.pytest.ini_options]
 quant_model = "model"

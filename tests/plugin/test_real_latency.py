@@ -1,13 +1,8 @@
 """A tiny model timed for real, on the CPU: figures of this machine, labelled so."""
 
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_models
 
 SUITE = """

@@ -9,13 +9,8 @@ import subprocess
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "fakes"))
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_checkpoints
 import tiny_models
 from other_process import plugin_options

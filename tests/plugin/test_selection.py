@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from importlib import import_module
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "measure"))
-
 import tiny_models
 
 # pytest run inside pytest forgets what it imported, and this can be imported once.

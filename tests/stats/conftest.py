@@ -1,8 +1,5 @@
 """Builders of scores and limits."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -12,8 +9,6 @@ from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.scores import ExampleScores
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 def _scores(values, metric="accuracy", *, ids=None, weights=None, clusters=None, bounds=None):

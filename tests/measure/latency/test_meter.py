@@ -1,13 +1,8 @@
 """Timing variants out of a pool: side by side or load by load, and what is refused."""
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent.parent.parent / "fakes"))
-
 import quantcheck_fake as fake
 
 from pytest_quantcheck import Latency

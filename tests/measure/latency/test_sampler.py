@@ -1,14 +1,9 @@
 """Pairs in random order, blocks of loads, throttling, and what ends the timing."""
 
 import itertools
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
 from fake_serving import FakeClock, FakeConditions, FakeServer, FakeWatcher, loaded
 
 from pytest_quantcheck.core.latency import Schedule, Served, Stop

@@ -1,14 +1,9 @@
 """Records that several rooms share are found here, and pages can be read."""
 
-import sys
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent.parent.parent
-sys.path[:0] = [str(TESTS / room) for room in ("fakes", "report")]
-sys.path.insert(0, str(TESTS.parent / "benchmarks"))
 VOID = {"meta", "link", "br", "input", "img"}
 """Elements that have no end."""
 
