@@ -22,7 +22,8 @@ TEXTS = (SCRIPT, ENDING, TURNED, BROKEN, LONG, "\u0633\u0644\u0627\u0645 42", ""
 def hostile_run():
     """Return the run, and its per-example records by key."""
     n = len(TEXTS)
-    common = {"workload": SCRIPT, "ids": [f"{ENDING}{i}" for i in range(n)], "slices": [SCRIPT] * n}
+    place = {"model": SCRIPT, "workload": SCRIPT}
+    common = {**place, "ids": [f"{ENDING}{i}" for i in range(n)], "slices": [SCRIPT] * n}
     reference = measured_record(
         rows("accuracy", [1] * n), variant="fp16", outputs=["right"] * n, **common
     )
@@ -39,7 +40,7 @@ def hostile_run():
     found = key_of(to_line(variant))
     check = replace(
         known.CHECK,
-        workload=SCRIPT,
+        **place,
         variant_label=ENDING,
         note=SCRIPT,
         budget_reason=TURNED,
@@ -47,7 +48,7 @@ def hostile_run():
         worst=[replace(known.FLIP, prompt=LONG, variant_output=SCRIPT, example=SCRIPT)],
         examples=found,
     )
-    measured = replace(known.MEASURED, workload=SCRIPT, plan=SCRIPT)
+    measured = replace(known.MEASURED, **place, plan=SCRIPT)
     other = replace(
         measured, variant="int4", variant_label=ENDING, is_reference=False, weight_bytes=4 * 10**9
     )
@@ -58,7 +59,7 @@ def hostile_run():
         check,
         replace(check, outcome="fail", examples=None, metric=check.metric, worst=[]),
         measurements=[measured, other, replace(words, workload=TURNED, fingerprint="d" * 64)],
-        latencies=[replace(known_latencies.LATENCY, workload=SCRIPT, runtime=ENDING)],
+        latencies=[replace(known_latencies.LATENCY, **place, runtime=ENDING)],
         warnings=[SCRIPT, TURNED],
     )
     environment = replace(known.ENVIRONMENT, model=SCRIPT, device_name=ENDING)
