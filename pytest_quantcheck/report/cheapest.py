@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.quantity import format_cost
+from pytest_quantcheck.core.quantity import Unit, format_cost, format_quantity
 from pytest_quantcheck.report.serving import shape_of
 from pytest_quantcheck.report.sizes import weights_of
 from pytest_quantcheck.report.wording import budgets_in_words
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_quantcheck.core.record import RunRecord
-    from pytest_quantcheck.core.serving import LatencyRecord, ServingRecord
+    from pytest_quantcheck.core.serving import LatencyRecord
     from pytest_quantcheck.report.serving import ServedShape
 
 _PASS = "pass"  # noqa: S105 - an outcome, not a password
@@ -48,14 +48,15 @@ def cheapest_line(run: RunRecord) -> str:
     if not complete:
         counts = ", ".join(f"{name} {shown[name]} of {asked[name]}" for name in asked)
         return f"no variant has every budget shown: {counts}"
-    costs = _costs(run.latencies, [labels[name] for name in complete])
+    served = _cheapest_timings(run.latencies, [labels[name] for name in complete])
+    costs = {label: _cost(one) for label, one in served.items()}
     weights = dict.fromkeys(labels.values(), math.inf) | weights_of(run)
     best = min(complete, key=lambda name: (costs.get(labels[name], 0), weights[labels[name]]))
     notes = [budgets_in_words(asked[best])]
     notes += [f"{name} has {n}" for name, n in asked.items() if n > asked[best]]
     notes += [f"{name} has none" for name in _without_budgets(run, asked, weights[labels[best]])]
-    if costs:
-        notes += _reference_cost(run, costs, labels[best])
+    if served:
+        notes.append(_cost_in_words(served[labels[best]]))
     return f"cheapest variant with every budget shown: {best} ({'; '.join(notes)})"
 
 
@@ -65,31 +66,33 @@ def _without_budgets(run: RunRecord, asked: Iterable[str], weight_bytes: float) 
     return sorted(measured - {*asked})
 
 
-def _costs(latencies: Sequence[LatencyRecord], labels: Sequence[str]) -> dict[str, float]:
-    """Return each variant's lowest cost among the shapes that all were timed at."""
-    found: dict[str, dict[ServedShape, float]] = {label: {} for label in labels}
+def _cheapest_timings(
+    latencies: Sequence[LatencyRecord], labels: Sequence[str]
+) -> dict[str, LatencyRecord]:
+    """Return where each variant costs least, among the shapes that all were timed at."""
+    found: dict[str, dict[ServedShape, LatencyRecord]] = {label: {} for label in labels}
     for one in latencies:
-        cost = one.variant.cost_per_million_tokens
-        if one.variant.variant_label in found and cost is not None:
-            found[one.variant.variant_label][shape_of(one)] = cost
-    common = set.intersection(*({*costs} for costs in found.values()))
+        served = one.variant
+        if served.variant_label in found and served.cost_per_million_tokens is not None:
+            found[served.variant_label][shape_of(one)] = one
+    common = set.intersection(*({*timings} for timings in found.values()))
     if not common:
         return {}
-    return {label: min(costs[shape] for shape in common) for label, costs in found.items()}
+    return {
+        label: min((timings[shape] for shape in common), key=_cost)
+        for label, timings in found.items()
+    }
 
 
-def _reference_cost(run: RunRecord, costs: dict[str, float], best: str) -> list[str]:
-    """Return what the variant costs, and the reference where that costs less."""
-    same = [one for one in run.latencies if _is(one.variant, best, costs[best])]
-    notes = [f"{format_cost(costs[best])} per million tokens"]
-    reference = min(
-        (cost for one in same if (cost := one.reference.cost_per_million_tokens) is not None),
-        default=costs[best],
-    )
-    if reference < costs[best]:
-        notes.append(f"the reference costs {format_cost(reference)}")
-    return notes
+def _cost(one: LatencyRecord) -> float:
+    return one.variant.cost_per_million_tokens or 0.0
 
 
-def _is(served: ServingRecord, label: str, cost: float) -> bool:
-    return served.variant_label == label and served.cost_per_million_tokens == cost
+def _cost_in_words(one: LatencyRecord) -> str:
+    """Return what the variant costs, and how many times the reference that was timed beside it.
+
+    The table of variants may show the reference as timed beside another one.
+    """
+    ratio = format_quantity(1 / one.throughput_ratio.value, Unit.RATIO)
+    label = one.reference.variant_label
+    return f"{format_cost(_cost(one))} per million tokens, {ratio} times {label} beside it"

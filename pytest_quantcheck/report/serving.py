@@ -17,11 +17,12 @@ from pytest_quantcheck.core.quantity import (
 from pytest_quantcheck.report.screen import ascii_safe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pytest_quantcheck.core.record import RunRecord
     from pytest_quantcheck.core.serving import LatencyRecord, ServingRecord, TimeRecord
 
-_PEAK, _COST = "peak memory", "cost/M tokens"
-SERVING_COLUMNS = ("TTFT", "TPOT", "tokens/s", _PEAK, _COST)
+SERVING_COLUMNS = ("TTFT", "TPOT", "tokens/s", "tokens/s ratio", "peak memory", "cost/M tokens")
 """As they stand from left to right; the last two only where they are known."""
 _MOSTLY = 0.5
 """Share of the runs from which on the host is said to set the pace."""
@@ -29,8 +30,9 @@ _MOSTLY = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedShape:
-    """One kind of request batch that variants were timed at."""
+    """One kind of request batch that variants of one model were timed at."""
 
+    model: str
     workload: str
     slice: str | None
     fingerprint: str
@@ -43,32 +45,57 @@ class ServedShape:
 
 def shape_of(one: LatencyRecord) -> ServedShape:
     """Return what variants have to have in common to be compared."""
-    return ServedShape(workload=one.workload, slice=one.slice, fingerprint=one.fingerprint)
+    return ServedShape(
+        model=one.model, workload=one.workload, slice=one.slice, fingerprint=one.fingerprint
+    )
 
 
-def shapes_of(run: RunRecord) -> list[ServedShape]:
-    """Return the shapes timed, in the order of the tests."""
-    return list(dict.fromkeys(map(shape_of, run.latencies)))
+def by_shape(latencies: Iterable[LatencyRecord]) -> dict[ServedShape, list[LatencyRecord]]:
+    """Return the timings of each shape, in the order of the tests."""
+    found: dict[ServedShape, list[LatencyRecord]] = {}
+    for one in latencies:
+        found.setdefault(shape_of(one), []).append(one)
+    return found
 
 
-def serving_cells(run: RunRecord, shape: ServedShape) -> dict[str, dict[str, str]]:
+def longest_of(timings: Iterable[LatencyRecord]) -> LatencyRecord:
+    """Return the timing of one shape whose reference is shown: that with the most pairs."""
+    return max(timings, key=lambda one: one.n)
+
+
+def reference_notes(latencies: Iterable[LatencyRecord]) -> list[str]:
+    """Return beside which variant the reference shown was timed, where it was beside several."""
+    notes = []
+    for shape, found in by_shape(latencies).items():
+        if len(found) > 1:
+            longest = longest_of(found)
+            notes.append(
+                f"{shape.name}: {longest.reference.variant_label} was timed beside each variant; "
+                f"its row is of the runs beside {longest.variant.variant_label}, and each "
+                "variant's ratio of its own"
+            )
+    return notes
+
+
+def serving_cells(found: Sequence[LatencyRecord]) -> dict[str, dict[str, str]]:
     """Return what serving one shape took, by the variant's label and by column.
 
-    The reference was timed against each variant; the one of most pairs is shown.
+    The reference was timed beside each variant, and is shown as in one of these timings. A ratio
+    is of the runs beside that variant, so it need not be that of the figures shown.
     """
-    found = [one for one in run.latencies if shape_of(one) == shape]
-    longest = max(found, key=lambda one: one.n)
-    served = [longest.reference, *(one.variant for one in found)]
-    columns = [column for column in SERVING_COLUMNS if any(_cell(one, column) for one in served)]
-    return {
-        one.variant_label: {column: _cell(one, column) or "-" for column in columns}
-        for one in served
+    reference = longest_of(found).reference
+    rows = {reference.variant_label: _cells(reference, 1.0)}
+    rows |= {
+        one.variant.variant_label: _cells(one.variant, one.throughput_ratio.value) for one in found
     }
+    known = [column for column in SERVING_COLUMNS if any(row[column] for row in rows.values())]
+    return {label: {column: row[column] or "-" for column in known} for label, row in rows.items()}
 
 
 def serving_notes(run: RunRecord, *, width: int) -> list[str]:
     """Return how, where and with which requests times were taken, and what to know of them."""
     notes = dict.fromkeys(text for one in run.latencies for text in _notes(one))
+    notes |= dict.fromkeys(reference_notes(run.latencies))
     return [
         line
         for note in notes
@@ -115,21 +142,18 @@ def _notes(one: LatencyRecord) -> list[str]:
     return [f"{name}: {where(one)}; {described(one)}; medians{price}", *bound]
 
 
-def _cell(served: ServingRecord, column: str) -> str:
-    """Return one figure; empty where it is not known."""
-    match column:
-        case "TTFT":
-            return _median(served.ttft)
-        case "TPOT":
-            return _median(served.tpot)
-        case "tokens/s":
-            return format_bare(served.tokens_per_second, Unit.TOKENS_PER_SECOND)
-        case "peak memory":
-            peak = served.memory.peak_bytes
-            return "" if peak is None else format_bytes(peak)
-        case _:
-            cost = served.cost_per_million_tokens
-            return "" if cost is None else format_cost(cost)
+def _cells(served: ServingRecord, ratio: float) -> dict[str, str]:
+    """Return the figures of one variant by column; empty where they are not known."""
+    peak, cost = served.memory.peak_bytes, served.cost_per_million_tokens
+    cells = (
+        _median(served.ttft),
+        _median(served.tpot),
+        format_bare(served.tokens_per_second, Unit.TOKENS_PER_SECOND),
+        f"{ratio:.2f}",
+        "" if peak is None else format_bytes(peak),
+        "" if cost is None else format_cost(cost),
+    )
+    return dict(zip(SERVING_COLUMNS, cells, strict=True))
 
 
 def _median(time: TimeRecord | None) -> str:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.quantity import Unit, format_bytes, format_count, format_quantity
 from pytest_quantcheck.report.serving import (
     SERVING_COLUMNS,
+    by_shape,
     serving_cells,
     serving_notes,
-    shapes_of,
 )
 from pytest_quantcheck.report.sizes import measurement_key, weights_of, workload_names
 from pytest_quantcheck.report.table import Line, table_lines
@@ -46,8 +46,8 @@ def variant_rows(run: RunRecord) -> list[dict[str, str]]:
 def shape_rows(run: RunRecord, order: Sequence[str]) -> list[list[dict[str, str]]]:
     """Return a table for each shape of requests, its variants in `order`; none for one shape."""
     tables = []
-    for shape in shapes if len(shapes := shapes_of(run)) > 1 else []:
-        cells = serving_cells(run, shape)
+    for shape, found in shapes.items() if len(shapes := by_shape(run.latencies)) > 1 else ():
+        cells = serving_cells(found)
         timed = sorted(cells, key=order.index)
         tables.append([{shape.name: name, **cells[name]} for name in timed])
     return tables
@@ -63,8 +63,8 @@ def _rows(run: RunRecord, *, is_short: bool) -> list[dict[str, str]]:
     reference = next((one for one in run.measurements if one.is_reference), None)
     label = reference.variant_label if reference else _timed_reference(run)
     levels = _levels(run.measurements, is_short=is_short)
-    (shape,) = shapes if len(shapes := shapes_of(run)) == 1 else (None,)
-    timed = serving_cells(run, shape) if shape else {}
+    shapes = by_shape(run.latencies)
+    timed = serving_cells(run.latencies) if len(shapes) == 1 else {}
     served = {side.variant_label for one in run.latencies for side in (one.reference, one.variant)}
     shown = {label, *levels, *served} - {""}
     headers = dict.fromkeys(header for row in (*levels.values(), *timed.values()) for header in row)

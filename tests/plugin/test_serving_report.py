@@ -21,7 +21,8 @@ def test_a_run_shows_what_serving_took_and_why_it_failed(timed):
         "timed in turn, each pair in random order; contention: unknown n = 18 pairs; stopped early",
         "FAIL: slower (tempo-130) on brief: peak memory ratio 1.300, budget <= 1.2 compared",
         "slower (tempo-130): weights 1000 B; peak in prefill 130.0 MiB;",
-        "variant weights ratio TTFT TPOT tokens/s peak memory fp16",
+        "variant weights ratio TTFT TPOT tokens/s tokens/s ratio peak memory fp16",
+        "was timed beside each variant; its row is of the runs beside slower (tempo-130), and",
         "cheapest variant with every budget shown: faster (1 budget; slower has 2)",
     ):
         assert said in shown, said

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from known_latencies import LATENCY, REFERENCE, VARIANT
+from known_latencies import LATENCY, REFERENCE, VARIANT, ratio
 from known_records import CHECK, ENVIRONMENT, MEASURED, run
 
 from pytest_quantcheck.report.cheapest import cheapest_line
@@ -41,10 +41,11 @@ def said(*found, collected=None, latencies=(), variants=SIZES):
     return cheapest_line(record)
 
 
-def costing(variant, cost, *, reference=None, **changes):
+def costing(variant, cost, *, reference=10.0, **changes):
     return replace(
         LATENCY,
         gpu_hour_cost=2.5,
+        throughput_ratio=ratio(reference / cost if cost else 1.0),
         reference=replace(REFERENCE, cost_per_million_tokens=reference),
         variant=replace(
             VARIANT,
@@ -118,12 +119,13 @@ def test_a_price_decides_where_all_were_timed_at_one_shape():
     timed = [costing("int8", 18.0, reference=14.0), costing("int4", 16.0, reference=20.0)]
 
     assert said(*found, latencies=timed) == (
-        "cheapest variant with every budget shown: int4 (1 budget; 16 per million tokens)"
+        "cheapest variant with every budget shown: int4 (1 budget; 16 per million tokens, 0.800 "
+        "times fp16 beside it)"
     )
-    swapped = [costing("int8", 15.0, reference=14.0), costing("int4", 16.0, reference=14.1)]
+    swapped = [costing("int8", 15.0, reference=12.0), costing("int4", 16.0, reference=14.1)]
     assert said(*found, latencies=swapped) == (
-        "cheapest variant with every budget shown: int8 (1 budget; 15 per million tokens; the "
-        "reference costs 14)"
+        "cheapest variant with every budget shown: int8 (1 budget; 15 per million tokens, 1.250 "
+        "times fp16 beside it)"
     )
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from known_latencies import LATENCY, REFERENCE, VARIANT
+from known_latencies import LATENCY, REFERENCE, VARIANT, ratio
 from known_records import MEASURED, run
 
 from pytest_quantcheck.report.variant_table import variant_table
@@ -73,9 +73,9 @@ def test_a_level_on_a_part_of_the_examples_is_marked_at_any_width(width, said):
 
 def test_what_serving_took_stands_beside_size_and_quality():
     assert squeezed(timed(LATENCY)) == [
-        "variant weights ratio triage TTFT TPOT tokens/s peak memory",
-        "fp16 14.9 GiB 1.00 91.2 % 24.00 ms 20.00 ms 49.8 2.7 GiB",
-        "int4 (nf4) 3.7 GiB 0.25 88.9 % 30.00 ms 26.00 ms 38.4 1.4 GiB",
+        "variant weights ratio triage TTFT TPOT tokens/s tokens/s ratio peak memory",
+        "fp16 14.9 GiB 1.00 91.2 % 24.00 ms 20.00 ms 49.8 1.00 2.7 GiB",
+        "int4 (nf4) 3.7 GiB 0.25 88.9 % 30.00 ms 26.00 ms 38.4 0.77 1.4 GiB",
         "serving: transformers eager, not your server, on NVIDIA H100; 512 prompt tokens, 64 new, "
         "batch 1; medians",
     ]
@@ -99,7 +99,7 @@ def test_figures_that_a_device_does_not_tell_have_no_column():
 
     shown = squeezed(timed(on_cpu))
 
-    assert shown[0] == "variant weights ratio triage TTFT tokens/s"
+    assert shown[0] == "variant weights ratio triage TTFT tokens/s tokens/s ratio"
     assert "on AMD EPYC (CPU);" in shown[-1]
 
 
@@ -123,14 +123,14 @@ def test_a_variant_that_was_not_timed_has_no_figures():
 
     shown = squeezed(timed(LATENCY, measurements=(MEASURED, int8, INT4)))
 
-    assert shown[2] == "int8 7.5 GiB 0.50 88.9 % - - - -"
+    assert shown[2] == "int8 7.5 GiB 0.50 88.9 % - - - - -"
 
 
 def test_a_model_that_was_only_timed_has_its_sizes():
     assert squeezed(timed(LATENCY, measurements=()))[:3] == [
-        "variant weights ratio TTFT TPOT tokens/s peak memory",
-        "fp16 2.3 GiB 1.00 24.00 ms 20.00 ms 49.8 2.7 GiB",
-        "int4 (nf4) 982.3 MiB 0.42 30.00 ms 26.00 ms 38.4 1.4 GiB",
+        "variant weights ratio TTFT TPOT tokens/s tokens/s ratio peak memory",
+        "fp16 2.3 GiB 1.00 24.00 ms 20.00 ms 49.8 1.00 2.7 GiB",
+        "int4 (nf4) 982.3 MiB 0.42 30.00 ms 26.00 ms 38.4 0.77 1.4 GiB",
     ]
 
 
@@ -142,28 +142,38 @@ def test_each_shape_of_requests_has_a_table_of_its_own():
 
     assert shown[0] == "variant weights ratio triage"
     assert shown[3].startswith("int8 (LLM.int8) 982.3 MiB")
-    assert shown[5] == "serving[batch 1] TTFT TPOT tokens/s peak memory"
+    assert shown[5] == "serving[batch 1] TTFT TPOT tokens/s tokens/s ratio peak memory"
     assert shown[7].startswith("int4 (nf4) 30.00 ms")
-    assert shown[9] == "serving[batch 8] TTFT TPOT tokens/s peak memory"
+    assert shown[9] == "serving[batch 8] TTFT TPOT tokens/s tokens/s ratio peak memory"
     assert shown[11].startswith("int8 (LLM.int8) 30.00 ms")
     assert ["batch 1; medians" in shown[12], "batch 8; medians" in shown[13]] == [True, True]
 
 
-def test_the_reference_is_that_of_most_pairs():
-    fewer = replace(LATENCY, n=12, variant=INT8, reference=replace(REFERENCE, tokens_per_second=1))
+def test_the_reference_is_that_of_most_pairs_and_each_ratio_of_its_own():
+    fewer = replace(
+        LATENCY,
+        n=12,
+        variant=INT8,
+        reference=replace(REFERENCE, tokens_per_second=77),
+        throughput_ratio=ratio(0.5),
+    )
 
     shown = squeezed(timed(fewer, LATENCY, measurements=()))
 
-    assert "49.8" in shown[1]
+    assert ["49.8 1.00" in shown[1], "38.4 0.50" in shown[2], "38.4 0.77" in shown[3]] == [True] * 3
+    assert shown[-1] == (
+        "serving: fp16 was timed beside each variant; its row is of the runs beside int4 (nf4), "
+        "and each variant's ratio of its own"
+    )
 
 
 def test_what_explains_slow_variants_is_said_once():
-    bound = replace(LATENCY, variant=replace(VARIANT, host_bound_share=0.9))
+    bound = replace(LATENCY, reference=replace(REFERENCE, host_bound_share=0.9))
 
-    shown = lines(timed(bound, replace(bound, n=25)))
+    shown = lines(timed(bound, replace(bound, variant=INT8)))
 
     assert sum("medians" in line for line in shown) == 1
-    assert shown[-1] == " serving: int4 (nf4) is host-bound: the host sets the pace"
+    assert shown.count(" serving: fp16 is host-bound: the host sets the pace") == 1
 
 
 def test_different_modes_are_named():

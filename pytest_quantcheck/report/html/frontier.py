@@ -11,6 +11,7 @@ from pytest_quantcheck.core.quantity import Unit, format_bare, format_bytes, for
 from pytest_quantcheck.report.html.axis import Axis, padded
 from pytest_quantcheck.report.html.labels import Anchored, Label, place_labels
 from pytest_quantcheck.report.html.texts import shown
+from pytest_quantcheck.report.serving import by_shape, longest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -107,8 +108,8 @@ def time_panels(run: RunRecord) -> list[Panel]:
 def _times(latencies: Iterable[LatencyRecord]) -> dict[str, float]:
     """Return milliseconds per token of each variant at the smallest batch."""
     found: dict[str, float] = {}
-    for record in sorted(latencies, key=lambda one: one.batch_size):
-        for side in (record.reference, record.variant):
+    for timings in by_shape(sorted(latencies, key=lambda one: one.batch_size)).values():
+        for side in (longest_of(timings).reference, *(one.variant for one in timings)):
             time = side.tpot or side.e2e
             found.setdefault(side.variant_label, time.median_ms)
     return found

@@ -21,7 +21,7 @@ from pytest_quantcheck.report.cliff import cliff_lines
 from pytest_quantcheck.report.html import frontier, intervals, predictions
 from pytest_quantcheck.report.html.cards import gallery_of
 from pytest_quantcheck.report.html.machine import machines, measurement_rows
-from pytest_quantcheck.report.html.serving import serving_rows
+from pytest_quantcheck.report.html.serving import serving_legend, serving_rows
 from pytest_quantcheck.report.html.texts import NONE, shown
 from pytest_quantcheck.report.html.verdicts import verdict_rows
 from pytest_quantcheck.report.terminal import by_model
@@ -96,6 +96,7 @@ def _content(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> dict[str
         "times": frontier.time_panels(run),
         "panel": frontier,
         "serving": serving_rows(run.latencies),
+        "serving_legend": serving_legend(run.latencies),
         "figures": predictions.figures(run),
         "spreads": predictions.spreads(run, examples),
         "strip": predictions,

@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.quantity import (
     Unit,
     format_bytes,
+    format_cost,
     format_count,
     format_interval,
     format_quantity,
 )
 from pytest_quantcheck.report.html.texts import NONE, shown
-from pytest_quantcheck.report.serving import described, is_host_bound, where
+from pytest_quantcheck.report.serving import (
+    by_shape,
+    described,
+    is_host_bound,
+    longest_of,
+    reference_notes,
+    shape_of,
+    where,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,24 +50,24 @@ class ServingRow:
     """Throughput, variant over reference."""
     peak: str
     cost: str
-    how: str
 
 
 def serving_rows(latencies: Sequence[LatencyRecord]) -> list[ServingRow]:
     """Return a row for each model and batch size, the reference before its variants."""
     rows: list[ServingRow] = []
-    seen = set()
-    for record in latencies:
-        key = (record.model, record.workload, record.slice, record.reference.variant_label)
-        if key not in seen:
-            seen.add(key)
-            rows.append(_row(record, record.reference, None))
-        rows.append(_row(record, record.variant, record.throughput_ratio))
+    for shape, found in by_shape(latencies).items():
+        rows.append(_row(shape.name, longest_of(found).reference, None))
+        rows += [_row(shape.name, one.variant, one.throughput_ratio) for one in found]
     return rows
 
 
-def _row(record: LatencyRecord, side: ServingRecord, ratio: RatioRecord | None) -> ServingRow:
-    place = record.workload + ("" if record.slice is None else f"[{record.slice}]")
+def serving_legend(latencies: Sequence[LatencyRecord]) -> list[str]:
+    """Return how and where each row was timed, and which of the reference's timings is shown."""
+    how = (f"{shape_of(one).name}: {'; '.join(_how(one))}" for one in latencies)
+    return [shown(text) for text in dict.fromkeys((*how, *reference_notes(latencies)))]
+
+
+def _row(place: str, side: ServingRecord, ratio: RatioRecord | None) -> ServingRow:
     peak, cost = side.memory.peak_bytes, side.cost_per_million_tokens
     return ServingRow(
         place=shown(place),
@@ -70,8 +79,7 @@ def _row(record: LatencyRecord, side: ServingRecord, ratio: RatioRecord | None) 
         throughput=format_quantity(side.tokens_per_second, Unit.TOKENS_PER_SECOND),
         ratio=_ratio(ratio),
         peak=NONE if peak is None else format_bytes(peak),
-        cost=NONE if cost is None else f"{cost:.2f}",
-        how=shown(f"{place}: {'; '.join(_how(record))}"),
+        cost=NONE if cost is None else format_cost(cost),
     )
 
 

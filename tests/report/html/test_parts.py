@@ -13,7 +13,7 @@ from pytest_quantcheck.core.tokens import DivergenceRecord
 from pytest_quantcheck.report.html import frontier, intervals, predictions
 from pytest_quantcheck.report.html.axis import Axis
 from pytest_quantcheck.report.html.labels import Anchored, place_labels
-from pytest_quantcheck.report.html.serving import serving_rows
+from pytest_quantcheck.report.html.serving import serving_legend, serving_rows
 from pytest_quantcheck.report.html.texts import capped, capped_pair, shown
 
 DROP = known.CHECK
@@ -160,6 +160,31 @@ def test_time_is_a_panel_of_its_own_where_it_was_measured():
         ("int4 (nf4)", "26.0 ms"),
     ]
     assert [row.is_reference for row in serving_rows(run.latencies)] == [True, False]
+
+
+def test_the_reference_has_one_row_for_each_shape_though_timed_beside_each_variant():
+    latency = known_latencies.LATENCY
+    int8 = replace(
+        latency,
+        n=12,
+        reference=replace(latency.reference, tokens_per_second=77.0),
+        variant=replace(latency.variant, variant="int8", variant_label="int8"),
+        throughput_ratio=known_latencies.ratio(0.5),
+    )
+    eight = replace(int8, slice="batch 8")
+
+    found = serving_rows([int8, eight, latency])
+
+    assert [(row.place, row.variant, row.throughput, row.ratio[:5]) for row in found] == [
+        ("serving", "fp16", "49.8 tokens/s", "1"),
+        ("serving", "int8", "38.4 tokens/s", "0.500"),
+        ("serving", "int4 (nf4)", "38.4 tokens/s", "0.770"),
+        ("serving[batch 8]", "fp16", "77.0 tokens/s", "1"),
+        ("serving[batch 8]", "int8", "38.4 tokens/s", "0.500"),
+    ]
+    assert serving_legend([int8, eight, latency])[-1].startswith(
+        "serving: fp16 was timed beside each variant; its row is of the runs beside int4 (nf4), "
+    )
 
 
 DIVERGENCE = DivergenceRecord(
