@@ -147,12 +147,14 @@ def test_kept_folders_outlive_the_job():
         assert job["cache"]["paths"] == [".quantcheck"]
         assert "--quant-store=.quantcheck/reference" in "".join(lines(job))
         assert job["variables"]["QUANTCHECK_CACHE"] == "$CI_PROJECT_DIR/.quantcheck/weights"
-    (cache,) = (
-        step["with"]["path"].split()
+    restore, save = (
+        step
         for step in GITHUB_CPU["jobs"]["measure"]["steps"]
-        if step.get("uses", "").startswith("actions/cache")
+        if step.get("uses", "").startswith("actions/cache/")
     )
-    assert ".quantcheck" in cache
+    assert save["if"] == "always()"
+    assert restore["with"] == {**save["with"], "restore-keys": "quantcheck-"}
+    assert save["with"]["path"] == ".quantcheck"
 
 
 def test_the_annotation_shown_is_at_the_line_of_its_test():
