@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engines import in_engine
 from other_process import plugin_options
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.engine.causal import CausalModel
 from pytest_quantcheck.measure.engine.llm_int8 import packed, separate_sequences
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -125,14 +124,7 @@ def test_memory_is_given_back(checkpoint, pool):
 
 def test_running_out_of_memory_halves_the_batch(checkpoint, pool):
     own = pool(checkpoint("llama")).get(builtin_variant("fp16"))
-    parts = Loaded(
-        model=own.model,
-        tokenizer=own.tokenizer,
-        device=own.device,
-        compute_dtype=own.compute_dtype,
-        weights=own.weights,
-    )
-    greedy = CausalModel(parts, limits=Limits(batch_tokens=2**22, logits=2**31))
+    greedy = in_engine(own, Limits(batch_tokens=2**22, logits=2**31))
     rng = np.random.default_rng(0)
     many = [
         ScoreRequest(tokens=tuple(rng.integers(4, 80, size=90).tolist()), first_target=1)

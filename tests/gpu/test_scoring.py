@@ -9,6 +9,7 @@ import pytest
 import tiny_models
 import torch
 import trees
+from engines import in_engine
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
@@ -109,15 +110,11 @@ def test_float32_is_packed_without_the_kernel(checkpoint, pool):
 def test_packs_of_another_size_change_last_bits_only(checkpoint, pool, name):
     loaded = pool(checkpoint("llama_outliers")).get(builtin_variant(name))
     asked = trees.few_shot()
-    parts = Loaded(
-        model=loaded.model, tokenizer=loaded.tokenizer, device=loaded.device,
-        compute_dtype=loaded.compute_dtype, weights=loaded.weights,
-    )  # fmt: skip
     scores = loaded.score(asked)
     assert loaded.plan == VARLEN
-    small = CausalModel(parts, limits=Limits(batch_tokens=90, logits=2**26))
+    small = in_engine(loaded, Limits(batch_tokens=90, logits=2**26))
     assert worst(scores, small.score(asked)) < 0.05
-    batches = CausalModel(parts, plan=Plan.BATCHES)
+    batches = in_engine(loaded, plan=Plan.BATCHES)
     assert worst(scores, batches.score(asked)) < 0.3
 
 
@@ -131,13 +128,7 @@ def test_nothing_waits_for_the_device_between_packs(checkpoint, pool):
         packs.append(1)
         torch.cuda.set_sync_debug_mode("error" if len(packs) < 3 else "default")
 
-    small = CausalModel(
-        Loaded(
-            model=loaded.model, tokenizer=loaded.tokenizer, device=loaded.device,
-            compute_dtype=loaded.compute_dtype, weights=loaded.weights,
-        ),
-        limits=Limits(batch_tokens=90, logits=2**26),
-    )  # fmt: skip
+    small = in_engine(loaded, Limits(batch_tokens=90, logits=2**26))
     try:
         small.score(asked, advance=advance)
     finally:

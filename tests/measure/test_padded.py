@@ -7,23 +7,14 @@ import pytest
 import tiny_models
 import torch
 import trees
+from engines import in_engine
 
 from pytest_quantcheck.measure.engine import probe
-from pytest_quantcheck.measure.engine.causal import CausalModel
 from pytest_quantcheck.measure.engine.head import Body
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.padded import plan_padded
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
 
 NATS_PER_TOKEN = 1e-4
-
-
-def padded(loaded, limits=None):
-    parts = Loaded(
-        model=loaded.model, tokenizer=loaded.tokenizer, device="cpu",
-        compute_dtype="float32", weights=loaded.weights,
-    )  # fmt: skip
-    return CausalModel(parts, limits=limits, plan=Plan.PADDED)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +26,7 @@ def padded(loaded, limits=None):
 )  # fmt: skip
 @pytest.mark.parametrize("limits", [None, Limits(batch_tokens=90, logits=2**26)], ids=str)
 def test_padded_batches_score_as_single_sequences_do(load, kind, variant, limits):
-    model = padded(load(kind, variant), limits)
+    model = in_engine(load(kind, variant), limits, plan=Plan.PADDED)
     asked = trees.few_shot()
     scores = model.score(asked)
     assert model.plan == "padded batches (as asked)"
@@ -47,7 +38,8 @@ def test_padded_batches_score_as_single_sequences_do(load, kind, variant, limits
 def test_int8_scores_in_padded_batches_are_those_of_packs(load):
     loaded = load("llama_outliers", "int8")
     asked = trees.few_shot()
-    for one, other in zip(padded(loaded).score(asked), loaded.score(asked), strict=True):
+    in_batches = in_engine(loaded, plan=Plan.PADDED)
+    for one, other in zip(in_batches.score(asked), loaded.score(asked), strict=True):
         assert np.abs(one - other).max() < NATS_PER_TOKEN
 
 

@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from engines import in_batches
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine import causal, predictions
-from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.loaded import Loaded
-from pytest_quantcheck.measure.engine.plan import Plan
 from pytest_quantcheck.measure.engine.states import StateArrays, StateReader
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, ScoreRequest
 
@@ -31,18 +29,6 @@ def requests():
         )
         for length in LENGTHS
     ]
-
-
-def in_batches(loaded, **changes):
-    """Return the same model, or another one, forwarded as transformers would."""
-    parts = {
-        "model": loaded.model,
-        "tokenizer": loaded.tokenizer,
-        "device": "cpu",
-        "compute_dtype": "float32",
-        "weights": loaded.weights,
-    }
-    return CausalModel(Loaded(**parts | changes), plan=Plan.BATCHES)
 
 
 def naive(reference, variant, request):

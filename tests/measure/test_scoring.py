@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import tiny_models
 import torch
+from engines import in_batches
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.loaded import Loaded
-from pytest_quantcheck.measure.engine.plan import Limits, Plan, plan_batches
+from pytest_quantcheck.measure.engine.plan import Limits, plan_batches
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, ScoreRequest
 
 NATS_PER_TOKEN = 1e-4
@@ -40,18 +39,6 @@ def requests(seed=0, count=24, longest=40):
     return [*found, twin, other]
 
 
-def under(loaded, limits, **changes):
-    """Return the same model in batches under other limits."""
-    parts = {
-        "model": loaded.model,
-        "tokenizer": loaded.tokenizer,
-        "device": "cpu",
-        "compute_dtype": "float32",
-        "weights": loaded.weights,
-    }
-    return CausalModel(Loaded(**parts | changes), limits=limits, plan=Plan.BATCHES)
-
-
 def largest_difference(scores, model, asked):
     return max(
         float(np.abs(found - tiny_models.naive_scores(model, one.tokens, one.first_target)).max())
@@ -73,7 +60,7 @@ def test_batches_score_as_single_sequences_do(load, kind, variant):
 def test_int8_scores_in_batches_as_single_sequences_do(load, kind):
     loaded = load(kind, "int8")
     asked = requests()
-    scores = under(loaded, None).score(asked)
+    scores = in_batches(loaded).score(asked)
     assert largest_difference(scores, loaded.model, asked) < NATS_PER_TOKEN
 
 
@@ -88,7 +75,7 @@ def test_bitsandbytes_alone_would_tie_a_sequence_to_its_batch(load):
         for layer in layers
     ]
     asked = requests()
-    scores = under(loaded, None).score(asked)
+    scores = in_batches(loaded).score(asked)
     for hook in hooks:
         hook.remove()
     for layer, forward in separate.items():
@@ -118,7 +105,7 @@ def test_segments_through_the_cache_equal_the_whole_sequence(load, kind):
         ScoreRequest(tokens=(*long[:-1], 7), first_target=50),
         ScoreRequest(tokens=long[:40], first_target=39),
     ]
-    in_segments = under(loaded, SEGMENTS_OF_16)
+    in_segments = in_batches(loaded, SEGMENTS_OF_16)
     assert in_segments._batches._forward.segments
     calls = count_calls(loaded.model)
     scores = in_segments.score(asked)
@@ -128,7 +115,7 @@ def test_segments_through_the_cache_equal_the_whole_sequence(load, kind):
 
 def test_recurrent_states_are_forwarded_whole(load):
     loaded = load("mamba", "fp16")
-    in_segments = under(loaded, SEGMENTS_OF_16)
+    in_segments = in_batches(loaded, SEGMENTS_OF_16)
     tokens = tuple(np.random.default_rng(1).integers(4, 80, size=60).tolist())
     asked = [ScoreRequest(tokens=tokens, first_target=1)]
     assert not in_segments._batches._forward.segments
@@ -145,7 +132,7 @@ def test_models_that_cannot_keep_rows_score_the_same(load, monkeypatch):
     monkeypatch.setattr(loaded.model, "forward", bare)
     asked = requests()
     for limits in (Limits(batch_tokens=64, logits=2**31), SEGMENTS_OF_16):
-        plain = under(loaded, limits)
+        plain = in_batches(loaded, limits)
         assert not plain._batches._forward.keeps_rows
         assert largest_difference(plain.score(asked), loaded.model, asked) < NATS_PER_TOKEN
 
@@ -205,7 +192,7 @@ def test_out_of_memory_halves_the_batch(load, monkeypatch, times):
     loaded = load("llama", "fp16")
     asked = [ScoreRequest(tokens=(1, 20, 30 + n, 40), first_target=2) for n in range(8)]
     left = exhaust(monkeypatch, loaded.model, times=times)
-    scores = under(loaded, None).score(asked)
+    scores = in_batches(loaded).score(asked)
     assert left == [0]
     assert largest_difference(scores, loaded.model, asked) < NATS_PER_TOKEN
 
@@ -216,7 +203,7 @@ def test_out_of_memory_with_one_sequence_shortens_segments(load, monkeypatch):
     asked = [ScoreRequest(tokens=tokens, first_target=3)]
     expected = loaded.score(asked)
     exhaust(monkeypatch, loaded.model, times=99, above=20)
-    scores = under(loaded, None).score(asked)
+    scores = in_batches(loaded).score(asked)
     assert np.allclose(scores[0], expected[0], atol=NATS_PER_TOKEN)
 
 
@@ -225,7 +212,7 @@ def test_a_sequence_that_never_fits_is_an_error_with_its_length(load, monkeypatc
     exhaust(monkeypatch, loaded.model, times=99)
     asked = [ScoreRequest(tokens=(1, *range(10, 60)), first_target=1)]
     with pytest.raises(MeasurementError, match="out of memory on cpu: one sequence of 50 tokens"):
-        under(loaded, None).score(asked)
+        in_batches(loaded).score(asked)
 
 
 def poison(monkeypatch, model, value, *, row=1, column=slice(None)):
@@ -247,16 +234,16 @@ def test_logits_that_are_not_finite_name_the_request(load, monkeypatch, value):
     poison(monkeypatch, loaded.model, value)
     asked = [ScoreRequest(tokens=(1, 20, 30 + n, 40), first_target=2) for n in range(3)]
     with pytest.raises(NonFiniteLogitsError, match="logits are not finite") as caught:
-        under(loaded, None).score(asked)
+        in_batches(loaded).score(asked)
     assert caught.value.request == 1
     with pytest.raises(NonFiniteLogitsError, match=r"LLM.int8 casts"):
-        under(loaded, None, overflow_note="LLM.int8 casts").score(asked)
+        in_batches(loaded, overflow_note="LLM.int8 casts").score(asked)
 
 
 def test_a_token_the_model_rules_out_has_a_log_likelihood_of_minus_infinity(load, monkeypatch):
     loaded = load("llama", "fp16")
     poison(monkeypatch, loaded.model, float("-inf"), row=0, column=40)
-    scores = under(loaded, None).score([ScoreRequest(tokens=(1, 20, 30, 40), first_target=2)])
+    scores = in_batches(loaded).score([ScoreRequest(tokens=(1, 20, 30, 40), first_target=2)])
     assert np.isfinite(scores[0][0])
     assert scores[0][1] == -np.inf
 
@@ -285,7 +272,7 @@ def test_batches_hold_one_length_within_the_limits():
 
 
 def test_a_closed_variant_says_so(load):
-    closed = under(load("llama", "fp16"), None)
+    closed = in_batches(load("llama", "fp16"), None)
     closed.close()
     with pytest.raises(MeasurementError, match="was closed"):
         closed.score([])

@@ -10,14 +10,14 @@ import tiny_models
 import torch
 import transformers
 import trees
+from engines import in_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine import causal, tree
-from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.loaded import CUDA_LIMITS, Loaded
+from pytest_quantcheck.measure.engine.loaded import CUDA_LIMITS
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
@@ -31,18 +31,6 @@ MATRIX = [
 ]
 
 
-def packed(loaded, limits=None, **changes):
-    """Return the same model with a choice of plan and limits of its own."""
-    parts = {
-        "model": loaded.model,
-        "tokenizer": loaded.tokenizer,
-        "device": "cpu",
-        "compute_dtype": "float32",
-        "weights": loaded.weights,
-    }
-    return CausalModel(Loaded(**parts | changes), limits=limits)
-
-
 def largest_difference(scores, model, asked):
     return max(
         float(np.abs(found - tiny_models.naive_scores(model, one.tokens, one.first_target)).max())
@@ -53,7 +41,7 @@ def largest_difference(scores, model, asked):
 @pytest.mark.parametrize("limits", [None, SMALL], ids=["one pack", "many"])
 @pytest.mark.parametrize(("kind", "variant"), MATRIX)
 def test_packs_score_as_single_sequences_do(load, kind, variant, limits):
-    model = packed(load(kind, variant), limits)
+    model = in_engine(load(kind, variant), limits)
     asked = trees.few_shot()
     scores = model.score(asked)
     assert model.plan == PACKED
@@ -71,7 +59,7 @@ def llama(load):
 @given(seed=st.integers(0, 2**32), tokens=st.integers(1, 300))
 def test_whatever_is_asked_scores_as_single_sequences_do(llama, seed, tokens):
     asked = trees.few_shot(seed, questions=seed % 4, options=1 + seed % 5, shots=seed % 24)
-    scores = packed(llama, Limits(batch_tokens=tokens, logits=2**26)).score(asked)
+    scores = in_engine(llama, Limits(batch_tokens=tokens, logits=2**26)).score(asked)
     assert largest_difference(scores, llama.model, asked) < NATS_PER_TOKEN
 
 
@@ -79,8 +67,8 @@ def test_whatever_is_asked_scores_as_single_sequences_do(llama, seed, tokens):
 def test_int8_scores_do_not_depend_on_pack_mates(load, kind):
     loaded = load(kind, "int8")
     asked = trees.few_shot(questions=4)
-    together = packed(loaded).score(asked)
-    in_small_packs = packed(loaded, SMALL).score(asked)
+    together = in_engine(loaded).score(asked)
+    in_small_packs = in_engine(loaded, SMALL).score(asked)
     for one, other in zip(together, in_small_packs, strict=True):
         assert np.abs(one - other).max() < NATS_PER_TOKEN
 
@@ -89,21 +77,21 @@ def test_int8_rounds_a_shared_beginning_by_its_own_outliers(load):
     # Alone, the rows of a context also lose the columns in which an option has outliers.
     loaded = load("llama_outliers", "int8")
     asked = trees.few_shot()
-    assert largest_difference(packed(loaded).score(asked), loaded.model, asked) < 0.2
+    assert largest_difference(in_engine(loaded).score(asked), loaded.model, asked) < 0.2
 
 
 def test_rows_are_read_in_chunks(llama, monkeypatch):
     asked = trees.few_shot()
-    expected = packed(llama).score(asked)
+    expected = in_engine(llama).score(asked)
     monkeypatch.setattr(tree, "_CPU_ELEMENTS", 7 * tiny_models.VOCABULARY)
-    for one, other in zip(packed(llama).score(asked), expected, strict=True):
+    for one, other in zip(in_engine(llama).score(asked), expected, strict=True):
         assert np.allclose(one, other, atol=1e-5)
 
 
 def test_only_needed_rows_reach_the_head(llama):
     rows = []
     head = llama.model.get_output_embeddings()
-    model = packed(llama)
+    model = in_engine(llama)
     model.score([trees.ask((1, 2, 3))])  # the choice of a plan
     hook = head.register_forward_pre_hook(lambda _, args: rows.append(args[0].shape[-2]))
     context = range(4, 44)
@@ -115,15 +103,15 @@ def test_only_needed_rows_reach_the_head(llama):
 def test_scores_do_not_depend_on_the_order_of_requests(llama):
     asked = trees.few_shot()
     order = np.random.default_rng(5).permutation(len(asked))
-    scores = packed(llama, SMALL).score(asked)
-    shuffled = packed(llama, SMALL).score([asked[index] for index in order])
+    scores = in_engine(llama, SMALL).score(asked)
+    shuffled = in_engine(llama, SMALL).score([asked[index] for index in order])
     assert all(np.array_equal(scores[i], one) for i, one in zip(order, shuffled, strict=True))
 
 
 def test_progress_counts_requests_and_forwarded_tokens(llama):
     seen = []
     asked = trees.few_shot()
-    packed(llama, SMALL).score(asked, advance=lambda done, tokens: seen.append((done, tokens)))
+    in_engine(llama, SMALL).score(asked, advance=lambda done, tokens: seen.append((done, tokens)))
     assert seen == sorted(seen)
     assert len(seen) > 2
     assert seen[-1][0] == len(asked)
@@ -131,12 +119,12 @@ def test_progress_counts_requests_and_forwarded_tokens(llama):
 
 
 def test_no_requests_have_no_scores(llama):
-    assert packed(llama).score([]) == []
+    assert in_engine(llama).score([]) == []
 
 
 def test_nothing_of_the_library_is_left_changed(llama):
     before = (dict(ALL_ATTENTION_FUNCTIONS), llama.model.config._attn_implementation)
-    packed(llama).score(trees.few_shot())
+    in_engine(llama).score(trees.few_shot())
     assert (dict(ALL_ATTENTION_FUNCTIONS), llama.model.config._attn_implementation) == before
 
 
@@ -146,7 +134,7 @@ def test_sequences_longer_than_a_window_go_alone(load):
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
         mistral = transformers.MistralForCausalLM(transformers.MistralConfig(**config)).eval()
-    model = packed(load("llama", "fp16"), model=mistral)
+    model = in_engine(load("llama", "fp16"), model=mistral)
     asked = trees.few_shot()
     assert {len(one.tokens) > 40 for one in asked} == {True, False}
     seen = []
@@ -171,7 +159,7 @@ def exhaust(monkeypatch, model, *, above, times=10**6):
 
 
 def test_out_of_memory_halves_the_sequences_of_a_pack(llama, monkeypatch):
-    model = packed(llama)
+    model = in_engine(llama)
     asked = trees.few_shot()
     expected = model.score(asked)
     exhaust(monkeypatch, llama.model, above=150)
@@ -182,7 +170,7 @@ def test_out_of_memory_halves_the_sequences_of_a_pack(llama, monkeypatch):
 
 
 def test_a_sequence_too_long_for_memory_goes_alone_in_shorter_parts(llama, monkeypatch):
-    model = packed(llama)
+    model = in_engine(llama)
     asked = [trees.ask(range(4, 85), 3), *trees.few_shot(questions=1)]
     expected = model.score(asked)
     exhaust(monkeypatch, llama.model, above=70)
@@ -192,7 +180,7 @@ def test_a_sequence_too_long_for_memory_goes_alone_in_shorter_parts(llama, monke
 
 
 def test_a_sequence_that_never_fits_is_an_error_with_its_length(llama, monkeypatch):
-    model = packed(llama)
+    model = in_engine(llama)
     model.score([trees.ask((1, 2, 3))])
     exhaust(monkeypatch, llama.model, above=0)
     with pytest.raises(MeasurementError, match="out of memory on cpu: one sequence of 50 tokens"):
@@ -201,7 +189,7 @@ def test_a_sequence_that_never_fits_is_an_error_with_its_length(llama, monkeypat
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_logits_that_are_not_finite_name_the_request(llama, monkeypatch, value):
-    model = packed(llama)
+    model = in_engine(llama)
     asked = [trees.ask((1, 20, 30 + n, 40), 2) for n in range(3)]
     model.score(asked)
     body = llama.model.base_model
@@ -237,5 +225,5 @@ def test_packs_have_fewer_tokens_where_layers_are_wide(config, tokens):
 def test_wide_layers_really_make_packs_smaller(llama, monkeypatch):
     monkeypatch.setattr(causal, "_WIDEST_ELEMENTS", 90 * 128)
     seen = []
-    packed(llama).score(trees.few_shot(), advance=lambda *told: seen.append(told))
+    in_engine(llama).score(trees.few_shot(), advance=lambda *told: seen.append(told))
     assert len(seen) > 2

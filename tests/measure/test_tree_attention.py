@@ -11,12 +11,11 @@ import pytest
 import tiny_models
 import torch
 import trees
+from engines import in_engine
 
 from pytest_quantcheck.measure.engine import attention, blocks, probe, varlen
 from pytest_quantcheck.measure.engine.attention import UnsupportedAttentionError
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
-from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, adapt_varlen, find_varlen
 
@@ -168,11 +167,7 @@ def test_torch_has_the_kernel_that_is_adapted():
 def test_a_model_scores_through_the_kernel_as_single_sequences_do(load, monkeypatch, kind):
     loaded = load(kind, "fp16")
     monkeypatch.setattr(probe, "_kernels", lambda *_: [(Plan.VARLEN, KERNELS["newest"])])
-    parts = Loaded(
-        model=loaded.model, tokenizer=loaded.tokenizer, device="cpu",
-        compute_dtype="float32", weights=loaded.weights,
-    )  # fmt: skip
-    model = CausalModel(parts, limits=Limits(batch_tokens=200, logits=1))
+    model = in_engine(loaded, Limits(batch_tokens=200, logits=1))
     asked = trees.few_shot()
     scores = model.score(asked)
     assert model.plan == "packed tree, varlen attention"
