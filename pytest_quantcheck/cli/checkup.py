@@ -13,10 +13,10 @@ from importlib.metadata import PackageNotFoundError, entry_points, requires, ver
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from packaging.requirements import Requirement
 
 _PACKAGE = "pytest-quantcheck"
 _DRIVER = Path("/proc/driver/nvidia/version")
@@ -68,8 +68,7 @@ class Machine:
 def examine(machine: Machine, *, require_gpu: bool) -> Iterator[Observation]:
     """Yield what is there and what is missing, with what mends it."""
     yield Observation(name="python", state=State.FINE, text=sys.version.split()[0])
-    found = requires(_PACKAGE) if machine.requirements is None else machine.requirements
-    packages = [_package(Requirement(one)) for one in found or ()]
+    packages = [_package(one) for one in _requirements(machine)]
     yield from sorted(filter(None, packages), key=lambda one: (one.state is State.ABSENT, one.name))
     yield _plugin(machine)
     is_ready = not any(one and one.state is State.WRONG for one in packages)
@@ -81,8 +80,20 @@ def examine(machine: Machine, *, require_gpu: bool) -> Iterator[Observation]:
         )
 
 
-def _package(needed: Requirement) -> Observation | None:
+def _requirements(machine: Machine) -> Sequence[str]:
+    if machine.requirements is not None:
+        return machine.requirements
+    try:
+        return requires(_PACKAGE) or ()
+    except PackageNotFoundError:  # `_plugin` says so
+        return ()
+
+
+def _package(requirement: str) -> Observation | None:
     """Return what is known of one package; None where it is of no interest."""
+    from packaging.requirements import Requirement
+
+    needed = Requirement(requirement)
     extra = _extra_of(needed)
     if extra in _DEVELOPMENT:
         return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck import __version__
 from pytest_quantcheck.cli.command import WRONG
 from pytest_quantcheck.cli.commands import compare, doctor, report, suggest_budgets, verify
 from pytest_quantcheck.errors import QuantcheckError
@@ -44,8 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="quantcheck", description="Work on finished runs of pytest-quantcheck."
     )
-    found = f"quantcheck {version('pytest-quantcheck')}"
-    parser.add_argument("--version", action="version", version=found)
+    parser.add_argument("--version", action="version", version=f"quantcheck {__version__}")
     parts = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
         part = parts.add_parser(

@@ -2,10 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
+from importlib.metadata import Distribution
+from pathlib import Path
 
 import pytest
 
+import pytest_quantcheck
 from pytest_quantcheck.cli.checkup import Machine, State, examine
 from pytest_quantcheck.cli.main import main
 
@@ -127,6 +131,45 @@ def test_a_plugin_that_pytest_does_not_load_is_a_fault(tmp_path):
 
     assert plugin.state is State.WRONG
     assert "pytest -p pytest_quantcheck.plugin" in plugin.mend
+
+
+def test_a_package_that_is_only_on_the_path_is_a_fault(tmp_path, monkeypatch):
+    discover = Distribution.discover
+    monkeypatch.setattr(
+        Distribution,
+        "discover",
+        lambda **about: (one for one in discover(**about) if one.name != "pytest-quantcheck"),
+    )
+
+    seen = found(machine(tmp_path))
+
+    assert (seen["plugin"].state, seen["plugin"].mend) == (
+        State.WRONG,
+        "pip install pytest-quantcheck",
+    )
+    assert "is not installed, only on the path" in seen["plugin"].text
+    assert seen["int4 on cpu"].state is State.FINE
+
+
+def test_it_needs_no_package_but_itself(tmp_path):
+    (tmp_path / "pytest_quantcheck").symlink_to(Path(pytest_quantcheck.__file__).parent)
+    code = (
+        "from pytest_quantcheck.cli import checkup; import sys;"
+        "here = checkup.Machine(environment={}, probe=(sys.executable, '-Sc', 'import torch'));"
+        "print(*(one.text for one in checkup.examine(here, require_gpu=False)), sep='\\n')"
+    )
+    for command in (["-m", "pytest_quantcheck", "doctor", "--help"], ["-c", code]):
+        done = subprocess.run(
+            [sys.executable, "-S", *command],
+            env={"PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    assert "the package is not installed, only on the path" in done.stdout
+    assert "cannot be used: " in done.stdout
+    assert "No module named 'torch'" in done.stdout
 
 
 def test_a_cache_that_cannot_be_written_is_said(tmp_path):

@@ -30,6 +30,13 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"quantcheck {version('pytest-quantcheck')}\n"
 
 
+def test_it_runs_as_a_module():
+    command = [sys.executable, "-m", "pytest_quantcheck", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == f"quantcheck {version('pytest-quantcheck')}\n"
+
+
 def test_help_names_every_subcommand(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
