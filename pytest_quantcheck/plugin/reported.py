@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_quantcheck.errors import BackendUnavailable, QuantcheckError
-from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.screen import inert
 
 
 class reported_errors:  # noqa: N801 - a context manager, used as a verb
@@ -19,5 +19,5 @@ class reported_errors:  # noqa: N801 - a context manager, used as a verb
         if isinstance(error, QuantcheckError):
             notes = "\n".join(getattr(error, "__notes__", ()))
             text = f"not measured: {error}" + (f"\n{notes}" if notes else "")
-            text = "\n".join(map(ascii_safe, text.split("\n")))  # ids and paths are data
+            text = "\n".join(map(inert, text.split("\n")))  # ids and paths are data
             raise pytest.fail.Exception(text, pytrace=False) from None

@@ -13,12 +13,12 @@ from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.outbox import write_html, write_run
 from pytest_quantcheck.plugin.pilots import remember
-from pytest_quantcheck.report.terminal import by_model, render_final, render_summary
-from pytest_quantcheck.report.wording import budgets_in_words, headline
+from pytest_quantcheck.report.terminal import by_model, render_final, render_summary, title_lines
+from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
+    from pytest_quantcheck.core.record import EnvironmentRecord, RunRecord
     from pytest_quantcheck.plugin.session import QuantcheckSession
-    from pytest_quantcheck.report.table import Line
 
 _WRONG_USE = f"{UsageError.__module__}.{UsageError.__qualname__}"
 _COLOURS = {"pass": {"green": True}, "fail": {"red": True}, "inconclusive": {"yellow": True}}
@@ -97,11 +97,8 @@ class Summary:
         if not ledger.n_reached:
             return
         run = ledger.run()
-        width = terminalreporter._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
         for environment, part in by_model(run):
-            terminalreporter.write_sep("=", headline(environment), bold=True)
-            for line in render_summary(part, width=width):
-                self._write(terminalreporter, line)
+            self._write_model(terminalreporter, environment, part)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
         if path := self._session.settings.html_path:
@@ -111,8 +108,16 @@ class Summary:
                 terminalreporter.write_line(text)
         terminalreporter.write_line(render_final(run))
 
-    def _write(self, terminal: pytest.TerminalReporter, line: Line) -> None:
-        terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))
+    def _write_model(
+        self, terminal: pytest.TerminalReporter, environment: EnvironmentRecord, run: RunRecord
+    ) -> None:
+        width = terminal._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
+        title, *rest = title_lines(environment, width=width)
+        terminal.write_sep("=", title, bold=True)
+        for text in rest:
+            terminal.write_line(text, bold=True)
+        for line in render_summary(run, width=width):
+            terminal.write_line(line.text, **_COLOURS.get(line.outcome or "", {}))
 
     def _inconclusive_listed(self) -> list[str]:
         asked = set(self._config.getoption("reportchars"))

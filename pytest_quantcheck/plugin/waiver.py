@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.budget import Gate, Target
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report import wording
+from pytest_quantcheck.report.screen import inert
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -56,7 +57,7 @@ class Waivers:
 def toothless_text(checks: list[CheckRecord]) -> str:
     """Return what is wrong with budgets that show nothing, where the strict gate asks."""
     lines = [
-        f"toothless: {wording.toothless(check)}"
+        inert(f"toothless: {wording.toothless(check)}")
         for check in checks
         if check.is_toothless and check.gate == Gate.STRICT.value
     ]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from pytest_quantcheck.core.quantity import Unit, format_count, format_interval, format_quantity
-from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.table import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,32 +50,25 @@ def render_changes(changes: Sequence[Change], *, percent: str) -> Iterator[str]:
     shown = [change for change in changes if not change.is_identical]
     n = len(changes) - len(shown)
     if shown:
-        headers = [
-            *("workload", "variant", "metric", "before", "after"),
-            f"degradation [{percent} % CI]",
-            *("n", "", ""),
-        ]
-        text = tabulate(
-            [_row(one) for one in shown], headers, tablefmt="plain", disable_numparse=True
-        )
-        yield from (f" {line.rstrip()}" for line in text.splitlines())
+        rows = [_row(one, f"degradation [{percent} % CI]") for one in shown]
+        yield from table_lines(rows, [*rows[0]], right=())
     if n:
         yield f" identical: {n} metric{'' if n == 1 else 's'}"
 
 
-def _row(change: Change) -> list[str]:
+def _row(change: Change, measured: str) -> dict[str, str]:
     level, unit = Unit(change.level_unit), Unit(change.unit)
     value = "-" if change.value is None else format_quantity(change.value, unit)
     if change.low is not None and change.high is not None:
         value += f" {format_interval(change.low, change.high, unit)}"
-    return [
-        ascii_safe(change.workload) or "(weights)",
-        ascii_safe(change.variant_label),
-        change.metric,
-        format_quantity(change.before, level),
-        format_quantity(change.after, level),
-        value,
-        format_count(change.n) if change.n else "-",
-        change.how,
-        "REGRESSION" if change.is_regression else "",
-    ]
+    return {
+        "workload": change.workload or "(weights)",
+        "variant": change.variant_label,
+        "metric": change.metric,
+        "before": format_quantity(change.before, level),
+        "after": format_quantity(change.after, level),
+        measured: value,
+        "n": format_count(change.n) if change.n else "-",
+        "": change.how,
+        " ": "REGRESSION" if change.is_regression else "",
+    }

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
+from pytest_quantcheck.report.screen import inert
+from pytest_quantcheck.report.table import table_lines
 from pytest_quantcheck.report.wording import rounded_up
 
 if TYPE_CHECKING:
@@ -15,19 +15,9 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.limit import Limit
 
-_HEADERS = (
-    "workload",
-    "variant",
-    "budget",
-    "n",
-    "clusters",
-    "FAIL from",
-    "PASS up to",
-    "n for PASS",
-    "n expected",
-    "",
-)
 _RIGHT = {"n", "clusters", "FAIL from", "PASS up to", "n for PASS", "n expected"}
+_OCCASIONAL = {"clusters", "n expected"}
+"""Columns that are left out where they say nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,21 +62,13 @@ def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
     if not checks:
         return ["no budget is selected"]
     rows = [_row(check) for check in checks]
-    left_out = {
-        "clusters": not _is_clustered(checks),
-        "n expected": not any(check.figures and check.figures.expected_n for check in checks),
-    }
-    columns = [name for name in _HEADERS if not left_out.get(name, False)]
-    body = [[row[name] for name in columns] for row in rows]
-    align = ["right" if name in _RIGHT else "left" for name in columns]
-    text = tabulate(body, columns, tablefmt="plain", colalign=align, disable_numparse=True)
-    lines = [" " + line.rstrip() for line in text.splitlines()]
+    is_said = {name: any(row[name] != "-" for row in rows) for name in _OCCASIONAL}
+    columns = [name for name in rows[0] if is_said.get(name, True)]
     warnings = [warning for check in checks for warning in _warnings(check)]
-    return lines + [f" warning: {warning}" for warning in warnings]
-
-
-def _is_clustered(checks: Sequence[PlannedCheck]) -> bool:
-    return any(check.n_clusters is not None for check in checks)
+    return [
+        *table_lines(rows, columns, right=_RIGHT),
+        *(inert(f" warning: {warning}") for warning in warnings),
+    ]
 
 
 def _row(check: PlannedCheck) -> dict[str, str]:

@@ -36,14 +36,15 @@ def ascii_safe(text: str) -> str:
 
 
 def inert(line: str) -> str:
-    r"""Return `line` with what CI systems would carry out escaped: data gives no orders.
+    r"""Return `line` as it may stand in a log: data gives no orders to terminals and CI systems.
 
     Examples
     --------
     >>> inert("   ::add-mask::e"), inert("a ##[error]b"), inert("a::b [1]")
     ('   \\x3a:add-mask::e', 'a #\\x23[error]b', 'a::b [1]')
     """
-    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", line)
+    shown = ascii_safe(line)
+    return _COMMAND.sub(lambda found: f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}", shown)
 
 
 def display_width(text: str) -> int:

@@ -7,26 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tabulate import tabulate
-
 from pytest_quantcheck.core.quantity import Unit, format_count, format_limit, format_quantity
+from pytest_quantcheck.report.screen import inert
+from pytest_quantcheck.report.table import table_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_quantcheck.core.limit import Limit
 
-_HEADERS = (
-    "workload",
-    "variant",
-    "limit",
-    "n",
-    "clusters",
-    "seen",
-    "budget",
-    "other half",
-    "for PASS",
-)
 _RIGHT = {"n", "clusters", "seen", "budget", "for PASS"}
 
 
@@ -78,25 +67,20 @@ class SuggestionTerms:
 def render_suggestions(budgets: Sequence[SuggestedBudget], terms: SuggestionTerms) -> list[str]:
     """Return the lines on one model."""
     title = f"suggested budgets · {terms.model} · {terms.reference_label} reference"
-    lines = [title, *_table(budgets)]
-    lines += [f" not suggested: {text}" for text in terms.refused]
+    lines = [inert(title), *_table(budgets)]
+    lines += [inert(f" not suggested: {text}") for text in terms.refused]
     if not budgets:
         return lines
     return [*lines, "", *_explanation(budgets, terms), "", *_markers(budgets)]
 
 
 def _table(budgets: Sequence[SuggestedBudget]) -> list[str]:
+    if not budgets:
+        return []
     rows = [_row(budget) for budget in budgets]
     has_clusters = any(budget.n_clusters for budget in budgets)
-    columns = [name for name in _HEADERS if name != "clusters" or has_clusters]
-    text = tabulate(
-        [[row[name] for name in columns] for row in rows],
-        columns,
-        tablefmt="plain",
-        colalign=["right" if name in _RIGHT else "left" for name in columns],
-        disable_numparse=True,
-    )
-    return [f" {line.rstrip()}" for line in text.splitlines()] if rows else []
+    columns = [name for name in rows[0] if name != "clusters" or has_clusters]
+    return table_lines(rows, columns, right=_RIGHT)
 
 
 def _row(budget: SuggestedBudget) -> dict[str, str]:

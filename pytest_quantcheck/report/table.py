@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.report import wording
+from pytest_quantcheck.report.screen import ascii_safe, inert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -160,10 +161,10 @@ def table_lines(
 
     A tight one does not make columns wider than their headers.
     """
-    body = [[row[column] for column in columns] for row in rows]
-    headers = [column.strip() for column in columns]
+    body = [[ascii_safe(row[column]) for column in columns] for row in rows]
+    headers = [ascii_safe(column.strip()) for column in columns]
     align = ["right" if column.strip() in right else "left" for column in columns]
     if is_tight:  # tabulate gives room to headers, and none to a row
         body, headers = [headers, *body], []
     text = tabulate(body, headers, tablefmt="plain", colalign=align, disable_numparse=True)
-    return [" " + line.rstrip() for line in text.splitlines()]
+    return [inert(f" {line.rstrip()}") for line in text.splitlines()]

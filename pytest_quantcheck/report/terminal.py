@@ -11,7 +11,7 @@ from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.asides import also_failing, noise, reused
 from pytest_quantcheck.report.cheapest import cheapest_line
 from pytest_quantcheck.report.cliff import cliff_lines
-from pytest_quantcheck.report.screen import ascii_safe, display_width
+from pytest_quantcheck.report.screen import ascii_safe, display_width, inert
 from pytest_quantcheck.report.table import Line, check_table
 from pytest_quantcheck.report.variant_table import variant_table
 from pytest_quantcheck.report.wording import budgets_in_words, headline
@@ -24,23 +24,35 @@ if TYPE_CHECKING:
 
 _COLOURS = {"pass": 32, "fail": 31, "inconclusive": 33}
 _BOLD = 1
+_BETWEEN = " · "
+_RULES = len("=  =")
 
 
 def render_terminal(run: RunRecord, view: View) -> str:
     """Return all that pytest prints of a run at its end."""
     lines: list[str] = []
     for environment, part in by_model(run):
-        lines.append(_painted(_title(headline(environment), view.width), _BOLD, view))
+        title, *rest = title_lines(environment, width=view.width)
+        lines += [_painted(text, _BOLD, view) for text in (_ruled(title, view.width), *rest)]
         lines += [
             _painted(line.text, _COLOURS.get(line.outcome or ""), view)
             for line in render_summary(part, width=view.width)
         ]
     if not run.environments:
-        lines += [f"warning: {warning}" for warning in run.warnings]
+        lines += [inert(f"warning: {warning}") for warning in run.warnings]
     return "\n".join([*lines, render_final(run)])
 
 
-def _title(text: str, width: int) -> str:
+def title_lines(environment: EnvironmentRecord, *, width: int) -> list[str]:
+    """Return the headline: as much of it as a title has room for, and the rest in lines below."""
+    text = inert(headline(environment))
+    title, *rest = text.split(_BETWEEN) if display_width(text) > width - _RULES else [text]
+    while rest and display_width(f"{title}{_BETWEEN}{rest[0]}") <= width - _RULES:
+        title += _BETWEEN + rest.pop(0)
+    return [title, *_wrapped(_BETWEEN.join(rest), width)]
+
+
+def _ruled(text: str, width: int) -> str:
     """Return `text` between lines, as pytest writes it."""
     side = "=" * max((width - display_width(text) - 2) // 2, 1)
     return f"{side} {text} {side}"
@@ -52,6 +64,10 @@ def _painted(text: str, colour: int | None, view: View) -> str:
 
 def render_summary(run: RunRecord, *, width: int) -> list[Line]:
     """Return the lines between the summary's title and the final line."""
+    return [replace(line, text=inert(line.text)) for line in _lines(run, width)]
+
+
+def _lines(run: RunRecord, width: int) -> list[Line]:
     lines = [*check_table(run.checks, width=width)]
     lines += [Line(text=f" {also_failing(holm)}", outcome="fail") for holm in run.also_failing]
     lines += [Line(text=f" {noise(found)}") for found in run.noise]

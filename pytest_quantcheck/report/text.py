@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.report.findings import findings, path_in_repository
-from pytest_quantcheck.report.screen import ascii_safe
+from pytest_quantcheck.report.screen import inert
 from pytest_quantcheck.report.terminal import by_model, render_final, render_summary
 from pytest_quantcheck.report.wording import headline
 
@@ -21,10 +21,10 @@ def render_text(run: RunRecord, view: View) -> str:
     """Return the tables, then `FILE:LINE: VERDICT` for each red budget, and the counts."""
     lines: list[str] = []
     for environment, part in by_model(run):
-        lines += [ascii_safe(headline(environment)), ""]
+        lines += [headline(environment), ""]
         lines += [line.text for line in render_summary(part, width=_COLUMNS)]
         lines.append("")
     for one in findings(run):
         path = path_in_repository(one.check.path, view.folder)
         lines.append(f"{path}:{one.check.line}: {one.text.replace(chr(10), '; ')}")
-    return "\n".join([*lines, render_final(run)])
+    return "\n".join([*map(inert, lines), render_final(run)])

@@ -10,7 +10,7 @@ from pytest_quantcheck.core.journal import first_line, item_line
 from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.report.formats import FORMATS, View, render
 from pytest_quantcheck.report.json import read_json
-from pytest_quantcheck.report.terminal import render_summary
+from pytest_quantcheck.report.terminal import render_summary, title_lines
 
 
 @pytest.fixture
@@ -42,8 +42,9 @@ def test_the_tables_are_those_of_pytest(path, quantcheck, width):
     printed = quantcheck("report", path, f"--width={width}").splitlines()
 
     run = read_json(path.read_text(encoding="utf-8"), place="run.json")
-    assert printed[0].strip("= ").startswith("quantcheck · models/helpdesk · fp16 reference")
-    assert printed[1:-1] == [line.text for line in render_summary(run, width=width)]
+    title, *rest = title_lines(run.environments[0], width=width)
+    assert printed[0].strip("= ") == title
+    assert printed[1:-1] == [*rest, *(line.text for line in render_summary(run, width=width))]
     assert printed[-1] == (
         "quantcheck: 2 budgets decided: 0 pass, 1 fail, 1 inconclusive; 1 waived"
     )

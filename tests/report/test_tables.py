@@ -6,8 +6,11 @@ import pytest
 from known_latencies import LATENCY
 from known_records import CHECK, ENVIRONMENT, MEASURED, run
 
+from pytest_quantcheck.report.formats import View
 from pytest_quantcheck.report.table import check_table
-from pytest_quantcheck.report.terminal import by_model, render_summary
+from pytest_quantcheck.report.terminal import by_model, render_summary, title_lines
+from pytest_quantcheck.report.text import render_text
+from pytest_quantcheck.report.wording import headline
 
 
 def test_the_table_shows_each_number_with_its_unit():
@@ -104,6 +107,37 @@ def test_warnings_close_the_summary():
     lines = render_summary(run(CHECK, warnings=["fp16 was loaded by 2 workers"]), width=200)
 
     assert lines[-1].text == " warning: fp16 was loaded by 2 workers"
+
+
+@pytest.mark.parametrize("width", [200, 97, 80, 40, 20])
+def test_the_headline_keeps_its_words_and_its_width(width):
+    title, *rest = title_lines(ENVIRONMENT, width=width)
+
+    assert title.startswith("quantcheck")
+    assert len(title) <= width - len("=  =")
+    assert all(len(line) <= width for line in rest)
+    said = " · ".join([title, *([" ".join(" ".join(rest).split())] if rest else [])])
+    assert said == headline(ENVIRONMENT)
+    assert (rest == []) == (len(said) <= width - len("=  ="))
+
+
+@pytest.mark.parametrize("width", [40, 100, 200])
+def test_text_of_models_and_data_gives_no_orders(width):
+    order = "##[add-mask]e\n::add-mask::e \x1b[31m"
+    nasty = replace(CHECK, slice=order, variant_label=order, workload="::add-mask::quiz")
+    measured = replace(MEASURED, variant_label=order)
+    environment = replace(ENVIRONMENT, model=order)
+
+    whole = run(nasty, measurements=[measured], warnings=[order])
+    lines = [
+        *title_lines(environment, width=width),
+        *(line.text for line in render_summary(whole, width=width)),
+        *render_text(replace(whole, environments=[environment]), View()).split("\n"),
+    ]
+
+    assert sum("add-mask" in line for line in lines) > 4
+    assert not [line for line in lines if "##[" in line or line.lstrip().startswith("::")]
+    assert all(line.isprintable() for line in lines)
 
 
 def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last():
