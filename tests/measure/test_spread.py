@@ -1,13 +1,18 @@
 """A model whose layers are on several devices: hooks of accelerate on one CPU stand for them."""
 
+from dataclasses import replace
+
 import fake_model
 import numpy as np
 import pytest
+import torch
+import transformers
 from accelerate.hooks import AlignDevicesHook, add_hook_to_module
 from fake_model import INT4, REFERENCE
 
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import loading
 from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.latency.protocols import Shape
 from pytest_quantcheck.measure.pool import Pool
@@ -83,3 +88,21 @@ def test_only_what_has_no_room_on_one_gpu_is_spread(monkeypatch, others):
     pool.get(REFERENCE)
     pool.get(INT4)
     assert told == [("fp16", bool(others)), ("int4", False)]
+
+
+def test_inputs_go_to_the_device_that_the_model_begins_on(monkeypatch, checkpoint):
+    """What has no room on one GPU may be placed on another altogether."""
+    source = replace(checkpoint("llama"), is_spread=True)
+    monkeypatch.setattr(loading, "model_class", lambda _: ElsewhereModel)
+    opened = loading.open_checkpoint(builtin_variant("fp16"), source, dtype=torch.float16)
+    assert (source.device, opened.device) == ("cpu", "meta")
+
+
+class ElsewhereModel:
+    """Loads as transformers does, and lies on a device that was not asked for."""
+
+    @classmethod
+    def from_pretrained(cls, *args, device_map, **options):
+        assert device_map == "balanced"
+        model, report = transformers.LlamaForCausalLM.from_pretrained(*args, **options)
+        return model.to("meta"), report

@@ -88,7 +88,7 @@ class BitsandbytesBackend:
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,
-                device=source.device,
+                device=opened.device,
                 compute_dtype=str(compute).removeprefix("torch."),
                 weights=replace(weights, revision=opened.revision),
                 disk_bytes=opened.disk_bytes,

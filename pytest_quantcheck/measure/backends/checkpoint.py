@@ -81,7 +81,7 @@ class CheckpointBackend:
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,
-                device=source.device,
+                device=opened.device,
                 compute_dtype=str(torch.float32 if in_float32 else dtype).removeprefix("torch."),
                 weights=replace(weights, method=describe(settings), revision=opened.revision),
                 disk_bytes=opened.disk_bytes,
@@ -221,7 +221,7 @@ def _read_and_unpack(variant: Variant, source: ModelSource, model: PreTrainedMod
         model, plain, declared_bytes=torch.float16.itemsize, skipped=variant.skip_modules
     )
     with undisturbed(), torch.no_grad():  # unpacked weights outlive it
-        model(input_ids=torch.zeros((1, 1), dtype=torch.int64, device=source.device))
+        model(input_ids=torch.zeros((1, 1), dtype=torch.int64, device=model.device))
     return with_digests(stored, model, plain, canonical=DTYPES[native_precision(source)])
 
 

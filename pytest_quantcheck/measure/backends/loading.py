@@ -52,6 +52,11 @@ class Opened:
     disk_bytes: int | None
     """Of the weight files that were read, where they are known."""
 
+    @property
+    def device(self) -> str:
+        """Where its inputs go: a model that is spread may lie on another device altogether."""
+        return str(self.model.device)
+
 
 def open_config(source: ModelSource) -> PreTrainedConfig:
     """Return the configuration of a model.

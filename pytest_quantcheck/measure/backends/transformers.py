@@ -63,7 +63,7 @@ class TransformersBackend:
             Loaded(
                 model=opened.model,
                 tokenizer=opened.tokenizer,
-                device=source.device,
+                device=opened.device,
                 compute_dtype=_name(torch.float32 if source.device == "cpu" else dtype),
                 weights=replace(weights, revision=opened.revision),
                 disk_bytes=opened.disk_bytes,
