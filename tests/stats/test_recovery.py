@@ -11,7 +11,9 @@ from pytest_quantcheck.core.limit import Bound, Statistic
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.family import levels
+from pytest_quantcheck.stats.paired import align
 from pytest_quantcheck.stats.procedures import judge
+from pytest_quantcheck.stats.recovery import _question
 from pytest_quantcheck.stats.tango import PairedCounts, score_z, tango_interval
 
 PAIRS_OF_TWO = np.arange(400) // 2
@@ -191,3 +193,27 @@ def test_the_interval_of_a_total_loss_has_a_closed_form():
     found = tango_interval(counts, quantile=1.7)
 
     assert (found.low, found.high) == (pytest.approx(1 - 1.7**2 / 50), 1)
+
+
+def test_examples_wrong_in_both_leave_the_chance_of_a_fail(make_scores, make_counts):
+    limit, alpha = parse_limit("min_accuracy_recovery", 0.99), levels(0.05, 1)
+    chances = []
+    for n_wrong in (0, 400):
+        sides = [
+            make_scores([*side.values, *[0] * n_wrong], clusters=np.arange(400 + n_wrong) // 2)
+            for side in make_counts(60, 40, 400)
+        ]
+        chances.append(judge(limit, sides[0], variant=sides[1], levels=alpha).power)
+
+    assert chances[0] == pytest.approx(chances[1], abs=0.02)
+    assert 0.1 < chances[0] < 0.9
+
+
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (0.25, 2.0)])
+@pytest.mark.parametrize("ratio", [0.5, 1.0, 1.5, 8.0])
+def test_bets_allow_for_the_largest_difference_that_bounds_do(make_scores, ratio, bounds):
+    sides = (make_scores(bounds, "score", bounds=bounds) for _ in range(2))
+
+    question = _question(ratio, align(*sides), levels(0.05, 1))
+
+    assert question.reach == max(abs(ratio * one - other) for one in bounds for other in bounds)
