@@ -1,5 +1,12 @@
 """Everything that can go wrong on the user's side, by what the user can do about it."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class QuantcheckError(Exception):
     """An error whose message says what was found, where, what was expected and what to do."""
@@ -23,3 +30,15 @@ class UnpairedScoresError(QuantcheckError):
 
 class StoreError(QuantcheckError):
     """A file of the reference store is damaged, or none of its own."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says, or its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, and those that it was raised from or while handling."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

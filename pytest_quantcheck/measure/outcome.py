@@ -6,10 +6,10 @@ import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
-from pytest_quantcheck.errors import QuantcheckError
+from pytest_quantcheck.errors import QuantcheckError, with_causes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import TracebackType
 
 _ResultT = TypeVar("_ResultT")
@@ -37,7 +37,7 @@ def failed(error: Exception) -> Failed:
     say all there is to say and lose their frames; those of a user's scorer keep them, cleared, as
     the place in its source is what the user needs.
     """
-    for link in _chain(error):
+    for link in with_causes(error):
         if isinstance(error, QuantcheckError):
             link.__traceback__ = None
         else:
@@ -51,9 +51,3 @@ def attempt(work: Callable[[], _ResultT]) -> _ResultT | Failed:
         return work()
     except Exception as error:  # noqa: BLE001 - raised again for who asks, scorers' own too
         return failed(error)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

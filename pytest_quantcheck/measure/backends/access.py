@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import huggingface_hub
 import huggingface_hub.errors as hub
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pytest_quantcheck.errors import with_causes
 
+if TYPE_CHECKING:
     from pytest_quantcheck.measure.protocols import ModelSource
 
 _ENDS_BYTES = 2**20
@@ -26,12 +26,11 @@ def revision_of(source: ModelSource) -> str | None:
     The digest covers config.json and name, size, first and last MiB of each weight file: another
     training, quantization or architecture changes it, and a model of many gigabytes takes no time.
     """
-    folder = Path(source.model)
-    if not folder.is_absolute():
-        cached = huggingface_hub.try_to_load_from_cache(
-            source.model, "config.json", revision=source.revision
-        )
-        return Path(cached).parent.name if isinstance(cached, str) else None
+    folder = _present(source)
+    if folder is None:
+        return None
+    if not Path(source.model).is_absolute():
+        return folder.name
     content = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):
         size = path.stat().st_size
@@ -45,15 +44,8 @@ def revision_of(source: ModelSource) -> str | None:
 
 def disk_bytes_of(source: ModelSource) -> int | None:
     """Return what the weight files of a model take; None where they are not on this machine."""
-    folder = Path(source.model)
-    if not folder.is_absolute():
-        cached = huggingface_hub.try_to_load_from_cache(
-            source.model, "config.json", revision=source.revision
-        )
-        if not isinstance(cached, str):
-            return None
-        folder = Path(cached).parent
-    return weight_files_bytes(folder)
+    folder = _present(source)
+    return None if folder is None else weight_files_bytes(folder)
 
 
 def weight_files_bytes(folder: Path) -> int:
@@ -91,6 +83,17 @@ def snapshot_of(source: ModelSource) -> Path | None:
     return None if found is None else found.parent
 
 
+def _present(source: ModelSource) -> Path | None:
+    """Return the folder of a checkpoint, without asking the hub; None where none is known."""
+    folder = Path(source.model)
+    if folder.is_absolute():
+        return folder
+    cached = huggingface_hub.try_to_load_from_cache(
+        source.model, "config.json", revision=source.revision
+    )
+    return Path(cached).parent if isinstance(cached, str) else None
+
+
 def _downloaded(repository: str, file: str, revision: str | None) -> Path | None:
     try:
         return Path(huggingface_hub.hf_hub_download(repository, file, revision=revision))
@@ -100,7 +103,7 @@ def _downloaded(repository: str, file: str, revision: str | None) -> Path | None
 
 def advice(error: BaseException) -> str:
     """Return what to do about a hub's refusal; empty where it is none."""
-    for link in _chain(error):
+    for link in with_causes(error):
         status = getattr(getattr(link, "response", None), "status_code", None)
         if isinstance(link, hub.RevisionNotFoundError):
             return "the hub has no such branch, tag or commit: correct the revision"
@@ -120,9 +123,3 @@ def advice(error: BaseException) -> str:
                 "`hf download` once where there is a network, or name a folder"
             )
     return ""
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.errors import BackendUnavailable, UsageError, first_line
 from pytest_quantcheck.measure.backends.kinds import model_class
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
@@ -119,10 +119,9 @@ def _wrapped(model: PreTrainedModel, source: ModelSource) -> Any:  # noqa: ANN40
             )
             found = _loaded_keys(adapter)
     except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UsageError(
             f"adapter {adapter} of {source.model} could not be loaded ({type(error).__name__}: "
-            f"{first}); expected a folder saved by peft for this model, or a hub id"
+            f"{first_line(error)}); expected a folder saved by peft for this model, or a hub id"
         ) from error
     _check_complete(wrapped, found, source)
     return wrapped.eval()

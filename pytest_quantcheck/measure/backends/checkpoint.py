@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.errors import BackendUnavailable, UsageError, first_line
 from pytest_quantcheck.measure.backends.adapters import attach_adapter
 from pytest_quantcheck.measure.backends.bitsandbytes import (
     INT8_ON_BF16,
@@ -180,15 +180,15 @@ def _check_environment(variant: Variant, settings: dict[str, Any], device: str) 
         package = _package(error, _method(settings))
         raise BackendUnavailable(
             f"{what} needs {package}, which is not installed: pip install {package} "
-            f"(transformers: {_first_line(error)})"
+            f"(transformers: {first_line(error)})"
         ) from error
     except (RuntimeError, ValueError) as error:
         if _MISSING_DEVICE.search(str(error)):
             raise BackendUnavailable(
-                f"{what} does not run on {device} (transformers: {_first_line(error)})"
+                f"{what} does not run on {device} (transformers: {first_line(error)})"
             ) from error
         raise UsageError(
-            f"{what}: {variant.checkpoint} cannot be loaded (transformers: {_first_line(error)})"
+            f"{what}: {variant.checkpoint} cannot be loaded (transformers: {first_line(error)})"
         ) from error
 
 
@@ -197,10 +197,6 @@ def _package(error: ImportError, method: str) -> str:
     if named:
         return named[1]
     return (error.name or method).partition(".")[0].replace("_", "-")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _read_bitsandbytes(variant: Variant, source: ModelSource, model: PreTrainedModel) -> Weights:

@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from pytest_quantcheck.core.variant import AS_STORED
-from pytest_quantcheck.errors import BackendUnavailable, UsageError
+from pytest_quantcheck.errors import BackendUnavailable, UsageError, first_line
 from pytest_quantcheck.measure.backends.access import (
     advice,
     disk_bytes_of,
@@ -246,10 +246,9 @@ def _check_complete(report: dict[str, Any], source: ModelSource) -> None:
 
 def _cannot(what: str, source: ModelSource, error: Exception) -> str:
     remote = " with remote code" if source.trust_remote_code else ""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
     return (
         f"model {source.model!r}: {what} could not be loaded{remote} "
-        f"(from_pretrained: {type(error).__name__}: {first}); "
+        f"(from_pretrained: {type(error).__name__}: {first_line(error)}); "
     ) + (
         advice(error)
         or "expected a folder saved with save_pretrained, or a hub id that this machine can reach "

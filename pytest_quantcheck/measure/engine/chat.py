@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.errors import MeasurementError, UsageError, first_line
 from pytest_quantcheck.workloads.messages import SYSTEM_ROLES
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def render_chat(
     except Exception as error:
         _explain_system(tokenizer, messages, tools, options, error)
         raise MeasurementError(
-            f"the model's chat template refuses this conversation ({_first_line(error)}); expected "
+            f"the model's chat template refuses this conversation ({first_line(error)}); expected "
             f"turns it knows, found {', '.join(str(one['role']) for one in messages)}"
         ) from error
     _check_content(text, messages)
@@ -106,7 +106,7 @@ def _explain_system(
     except Exception:  # noqa: BLE001 - then it is not the system turn alone
         return
     raise UsageError(
-        f"the model's chat template takes no system turn ({_first_line(error)}): leave system= "
+        f"the model's chat template takes no system turn ({first_line(error)}): leave system= "
         "out, or put its text into the user's turn with template="
     ) from error
 
@@ -128,7 +128,3 @@ def _check_content(text: str, messages: Sequence[Message]) -> None:
 
 def _content(message: Message) -> str:
     return str(message.get("content") or "").strip()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
-from pytest_quantcheck.errors import MeasurementError, QuantcheckError
+from pytest_quantcheck.errors import MeasurementError, QuantcheckError, first_line
 from pytest_quantcheck.measure.engine.encoding import Encoder
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
@@ -146,10 +146,9 @@ def library_errors(what: str) -> Iterator[None]:
     except QuantcheckError:
         raise
     except Exception as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise MeasurementError(
-            f"{what} failed inside the model ({type(error).__name__}: {first}); this is no "
-            "regression: the architecture may not work at this precision"
+            f"{what} failed inside the model ({type(error).__name__}: {first_line(error)}); this "
+            "is no regression: the architecture may not work at this precision"
         ) from error
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import torch
 
 from pytest_quantcheck.core.quantity import format_count
-from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.errors import MeasurementError, UsageError, first_line
 from pytest_quantcheck.measure.engine.loaded import library_errors, opened
 from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
@@ -184,8 +184,7 @@ def _compiled(served: ServedModel, shape: Shape) -> Way | str:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return f"a pass could not be captured as a CUDA graph ({first})"
+        return f"a pass could not be captured as a CUDA graph ({first_line(error)})"
     few = replace(shape, new_tokens=min(shape.new_tokens, _COMPARED_TOKENS))
     expected = Eager(served.model, served.device, few).serve(lambda: None)
     found = way.serve(lambda: None)[:, : few.new_tokens]
