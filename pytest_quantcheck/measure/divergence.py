@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.tokens import TokenShift
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
+    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
     from pytest_quantcheck.store.codec import Content
-
-METRICS_OF_TOKENS = ("mean_kl", "p99_kl", "top1_agreement")
-"""What is known of a pair of predictions, in the order of tables."""
 
 _ROWS = "perplexity"
 """The metric whose rows these share: documents, or blocks of them."""
@@ -81,6 +79,33 @@ class Predictions(Protocol):
         NonFiniteLogitsError
             The logits behind a request are NaN or infinite.
         """
+        ...
+
+
+class Predicting(Protocol):
+    """A variant in memory, as far as its predictions can be compared.
+
+    Notes
+    -----
+    A backend of one's own may do without both: then budgets on predictions are errors.
+    """
+
+    def predictions(
+        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
+    ) -> Predictions:
+        """Return what the model predicts for each scored token, to be compared with another.
+
+        Raises
+        ------
+        MeasurementError
+            The states of one sequence do not fit into the memory of the device.
+        """
+        ...
+
+    def revived_predictions(
+        self, requests: Sequence[ScoreRequest], kept: Content
+    ) -> Predictions | None:
+        """Return another variant's predictions as kept; None where it has another head."""
         ...
 
 

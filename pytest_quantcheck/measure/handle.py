@@ -152,7 +152,7 @@ class Handle:
         """
         loaded = self._pool.get(self.variant)
         request = pair_request(loaded, context, continuation)
-        check_length("loglikelihood", len(request.tokens) - 1, "context and continuation", loaded)
+        check_length("loglikelihood", len(request.inputs), "context and continuation", loaded)
         return math.fsum(self._score([request], "loglikelihood").tolist())
 
     def perplexity(self, text: str) -> float:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.measure.divergence import Predicting
 from pytest_quantcheck.measure.latency.protocols import Serving
 
 if TYPE_CHECKING:
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.measure.backends.kept import QuantizedStore
-    from pytest_quantcheck.measure.divergence import Predictions
     from pytest_quantcheck.measure.shared import Shared
-    from pytest_quantcheck.store.codec import Content
     from pytest_quantcheck.workloads.decoding import Decoding
 
     Advance: TypeAlias = Callable[[int, int], None]
@@ -64,6 +63,16 @@ class ScoreRequest:
     tokens: tuple[int, ...]
     first_target: int
     """Index of the first token to score, at least 1; all before it is context."""
+
+    @property
+    def inputs(self) -> tuple[int, ...]:
+        """Tokens that are forwarded: all but the last, which nothing follows."""
+        return self.tokens[:-1]
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """Tokens that are scored."""
+        return self.tokens[self.first_target :]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +121,7 @@ class NonFiniteLogitsError(MeasurementError):
         self.request = request
 
 
-class LoadedModel(Serving, Protocol):
+class LoadedModel(Serving, Predicting, Protocol):
     """A variant in memory."""
 
     pack_limit: int | None
@@ -206,24 +215,6 @@ class LoadedModel(Serving, Protocol):
         NonFiniteLogitsError
             The logits behind a request are NaN or infinite.
         """
-        ...
-
-    def predictions(
-        self, requests: Sequence[ScoreRequest], *, advance: Advance | None = None
-    ) -> Predictions:
-        """Return what the model predicts for each scored token, to be compared with another.
-
-        Raises
-        ------
-        MeasurementError
-            The states of one sequence do not fit into the memory of the device.
-        """
-        ...
-
-    def revived_predictions(
-        self, requests: Sequence[ScoreRequest], kept: Content
-    ) -> Predictions | None:
-        """Return another variant's predictions as kept; None where it has another head."""
         ...
 
     def generate(

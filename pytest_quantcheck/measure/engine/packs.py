@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pytest_quantcheck.measure.engine.answers import as_answers, row_numbers
-from pytest_quantcheck.measure.engine.trie import as_key, grow_forest
+from pytest_quantcheck.measure.engine.trie import grow_forest, owners_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -73,9 +72,7 @@ def plan_packs(requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[Pac
     limits : Limits
         What one pack may take.
     """
-    owners: dict[bytes, list[int]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        owners[as_key(request.tokens[:-1])].append(index)
+    owners = owners_of(requests)
     keys = sorted(owners)
     forest = grow_forest(keys)
     layout = _Layout(forest, requests, [owners[key] for key in keys])
@@ -217,7 +214,7 @@ class _Layout:
     def _answer(self, growing: _Growing, place: int, owner: int) -> None:
         """Add the rows behind each scored token of one request, which ends in segment `place`."""
         request = self._requests[owner]
-        scored = request.tokens[request.first_target :]
+        targets = request.targets
         first, stop = request.first_target - 1, len(request.tokens) - 1
         pieces = []
         while stop > first:
@@ -228,8 +225,8 @@ class _Layout:
             stop = min(stop, start)
             place = growing.parents[place]
         growing.runs.extend(reversed(pieces))
-        growing.targets.extend(scored)
-        growing.sizes.append((owner, len(scored)))
+        growing.targets.extend(targets)
+        growing.sizes.append((owner, len(targets)))
 
 
 def _finished(growing: _Growing) -> Pack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,7 @@ from pytest_quantcheck.measure.engine.answers import as_answers
 from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
 from pytest_quantcheck.measure.engine.rooms import Rooms
 from pytest_quantcheck.measure.engine.segments import segments_on
-from pytest_quantcheck.measure.engine.trie import as_key
+from pytest_quantcheck.measure.engine.trie import as_key, owners_of
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
@@ -102,9 +101,7 @@ def plan_padded(requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[Pa
     limits : Limits
         What one batch may take, padding included.
     """
-    owners: dict[bytes, list[int]] = defaultdict(list)
-    for index, request in enumerate(requests):
-        owners[as_key(request.tokens[:-1])].append(index)
+    owners = owners_of(requests)
     chosen: list[bytes] = []
     for key in sorted(owners, key=lambda key: (-len(key), key)):
         if chosen and not _fits(key, chosen, limits):
@@ -128,18 +125,17 @@ def _fits(key: bytes, chosen: Sequence[bytes], limits: Limits) -> bool:
 
 def _batch(owners: Sequence[Sequence[int]], requests: Sequence[ScoreRequest]) -> PaddedBatch:
     """Return the sequences of these requests, one for each group with equal inputs."""
-    length = len(requests[owners[0][0]].tokens) - 1
+    length = len(requests[owners[0][0]].inputs)
     tokens = np.zeros((len(owners), length), dtype=np.int64)
     runs: list[tuple[int, int]] = []
     targets: list[int] = []
     sizes: list[tuple[int, int]] = []
     for row, group in enumerate(owners):
-        inputs = requests[group[0]].tokens[:-1]
+        inputs = requests[group[0]].inputs
         tokens[row, : len(inputs)] = inputs
         for owner in group:
             request = requests[owner]
-            scored = request.tokens[request.first_target :]
-            runs.append((row * length + request.first_target - 1, len(scored)))
-            targets.extend(scored)
-            sizes.append((owner, len(scored)))
+            runs.append((row * length + request.first_target - 1, len(request.targets)))
+            targets.extend(request.targets)
+            sizes.append((owner, len(request.targets)))
     return PaddedBatch(tokens=tokens, answers=as_answers(runs, targets, sizes))

@@ -112,7 +112,7 @@ def plan_batches(
 def _units(requests: Sequence[ScoreRequest]) -> list[Unit]:
     owners: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
-        owners[request.tokens[:-1]].append(index)
+        owners[request.inputs].append(index)
     return [
         Unit(
             inputs=inputs,

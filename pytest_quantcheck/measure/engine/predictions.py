@@ -107,8 +107,8 @@ class MadePredictions:
     def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
         """Yield the logits of one request from a pass of its own."""
         asked = self.requests[request]
-        inputs = torch.tensor([asked.tokens[:-1]], device=self.device)
-        logits = self.forward().logits(inputs, len(asked.tokens) - asked.first_target)
+        inputs = torch.tensor([asked.inputs], device=self.device)
+        logits = self.forward().logits(inputs, len(asked.targets))
         yield from torch.split(logits[0], size)
 
 
@@ -138,7 +138,7 @@ def revived(
     """
     data: Any = kept.data
     states = StateArrays(arrays=tuple(kept.arrays.values()), dtype=data["dtype"])
-    sizes = [len(request.tokens) - request.first_target for request in requests]
+    sizes = [len(request.targets) for request in requests]
     if data["vocabulary"] != vocabulary or [len(one) for one in states.arrays] != sizes:
         return None
     found = KeptPredictions(
@@ -154,7 +154,7 @@ def _compare(
     size = max(1, _CHUNK_ELEMENTS // variant.vocabulary)
     found = []
     for index, request in enumerate(requests):
-        targets = torch.tensor(request.tokens[request.first_target :])
+        targets = torch.tensor(request.targets)
         sides = reference.rows(index, size), variant.rows(index, size)
         columns = [
             _compare_rows(before, after, part)

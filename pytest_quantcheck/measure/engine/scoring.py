@@ -165,11 +165,11 @@ def _pairs(batch: Batch, requests: Sequence[ScoreRequest]) -> _Pairs:
     for index, unit in enumerate(batch.units):
         for owner in unit.requests:
             request = requests[owner]
-            scored = request.tokens[request.first_target :]
-            sequences.extend([index] * len(scored))
-            positions.extend(range(request.first_target - 1, len(request.tokens) - 1))
-            targets.extend(scored)
-            sizes.append((owner, len(scored)))
+            n_targets = len(request.targets)
+            sequences.extend([index] * n_targets)
+            positions.extend(range(request.first_target - 1, len(request.inputs)))
+            targets.extend(request.targets)
+            sizes.append((owner, n_targets))
     return _Pairs(
         sequences=np.array(sequences),
         positions=np.array(positions),

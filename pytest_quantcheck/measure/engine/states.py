@@ -159,7 +159,7 @@ class StateReader:
                 for owner in unit.requests:
                     request = requests[owner]
                     # A copy: a view would keep the states of all contexts.
-                    yield owner, row[request.first_target - 1 : len(request.tokens) - 1].clone()
+                    yield owner, row[request.first_target - 1 : len(request.inputs)].clone()
 
     def _attempt(self, work: Callable[[], torch.Tensor]) -> torch.Tensor | None:
         """Return states on the host, or None if memory ran out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
@@ -14,13 +15,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_quantcheck.measure.protocols import ScoreRequest
+
     Tokens: TypeAlias = NDArray[np.uint32]
 
 _FEWEST_SAVED = 8
 """Tokens: where sharing saves fewer, a segment of its own is not worth its place."""
 _SMALLEST_SHARE = 16
 """One of so many tokens must be saved: a BOS before a thousand questions is not shared."""
-_BYTES = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,6 +70,14 @@ class Forest:
 def as_key(tokens: Sequence[int]) -> bytes:
     """Return what a sequence is sorted and found by."""
     return array("I", tokens).tobytes()
+
+
+def owners_of(requests: Sequence[ScoreRequest]) -> dict[bytes, list[int]]:
+    """Return the indices of the requests with equal inputs, by the key of these."""
+    owners: dict[bytes, list[int]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        owners[as_key(request.inputs)].append(index)
+    return owners
 
 
 def grow_forest(keys: Sequence[bytes]) -> Forest:

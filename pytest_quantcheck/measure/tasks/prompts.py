@@ -47,7 +47,7 @@ class ChoicePrompt:
     @property
     def scored_tokens(self) -> int:
         """Tokens whose log-likelihood is taken."""
-        return sum(len(request.tokens) - request.first_target for request in self.requests)
+        return sum(len(request.targets) for request in self.requests)
 
 
 def prompt_tokens(loaded: LoadedModel, asked: Asked, max_new_tokens: int, *, place: str) -> Prompt:
@@ -106,7 +106,7 @@ def _choice_prompt(loaded: LoadedModel, question: ChoiceQuestion, text: str) -> 
         requests = _comparable(
             [pair_request(loaded, text, one, is_exact=asked.is_chat) for one in question.choices]
         )
-        longest = max(len(request.tokens) - 1 for request in requests)
+        longest = max(len(request.inputs) for request in requests)
         shorter = _shorter(kept) if longest > loaded.context_tokens else None
         if shorter is None:
             break
