@@ -1,20 +1,29 @@
-"""Write the JSON schema of a run from its records: python tools/write_schema.py."""
+"""Write schema and reference of a run from its records: python tools/write_schema.py."""
 
 from __future__ import annotations
 
 import ast
 import inspect
 import json
+import re
 import sys
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from pytest_quantcheck.core.examples import ExamplesRecord
+from pytest_quantcheck.core.limit import Statistic
+from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import SCHEMA_VERSION, RunRecord
+from pytest_quantcheck.core.verdict import Reason
 
-TARGET = Path(__file__).parent.parent / "pytest_quantcheck" / "report" / "schema.json"
+if TYPE_CHECKING:
+    from enum import Enum
+
+_ROOT = Path(__file__).parent.parent
+TARGET = _ROOT / "pytest_quantcheck" / "report" / "schema.json"
+PAGE = _ROOT / "docs" / "reference" / "fields.md"
 _SIMPLE: dict[object, dict[str, Any]] = {
     str: {"type": "string"},
     bool: {"type": "boolean"},
@@ -22,6 +31,15 @@ _SIMPLE: dict[object, dict[str, Any]] = {
     float: {"anyOf": [{"type": "number"}, {"enum": ["inf", "-inf", "nan"]}]},
     NoneType: {"type": "null"},
 }
+_WORDS = {"string": "text", "boolean": "true or false", "integer": "whole number"}
+_BEGINNING = """# Fields of records
+
+<!-- Written by tools/write_schema.py from the records: change them, and run it. -->
+
+Every field that [a run](records.md) and its per-example records have, in the order in which they
+are written. A number may also be the string `inf` or `-inf`; None is `null` in JSON. Lists of
+shape (n,) have one entry for each example.
+"""
 
 
 def schema() -> dict[str, Any]:
@@ -63,6 +81,76 @@ def _define(record: type, parts: dict[str, Any]) -> None:
     }
 
 
+def render_page() -> str:
+    """Return the page that lists all fields."""
+    parts = schema()["$defs"]
+    for field, words in {"statistic": "statistics", "reason": "reasons", "unit": "units"}.items():
+        parts["CheckRecord"]["properties"][field]["description"] = (
+            f"One of the [{words}](#{words})."
+        )
+    records = [_section(name, parts[name]) for name in _by_first_use(parts)]
+    words = [
+        _meanings("Statistics", Statistic),
+        _meanings("Reasons", Reason),
+        _meanings("Units", Unit),
+    ]
+    return "\n".join([_BEGINNING, *records, *words])
+
+
+def _by_first_use(parts: dict[str, Any]) -> list[str]:
+    """Return the names of all records, each behind the one that first holds it."""
+    found: list[str] = []
+
+    def visit(name: str) -> None:
+        if name not in found:
+            found.append(name)
+            for inner in re.findall(r"#/\$defs/(\w+)", json.dumps(parts[name])):
+                visit(inner)
+
+    visit("RunRecord")
+    visit("ExamplesRecord")
+    return found
+
+
+def _section(name: str, part: dict[str, Any]) -> str:
+    rows = [
+        f"| `{field}` | {_in_words(kind)} | {_cell(kind.get('description', ''))} |"
+        for field, kind in part["properties"].items()
+    ]
+    head = ["| field | type | meaning |", "|---|---|---|"]
+    return "\n".join([f"## {name}", "", part["description"], "", *head, *rows, ""])
+
+
+def _in_words(kind: dict[str, Any]) -> str:
+    """Return a type as a reader says it."""
+    match kind:
+        case {"const": value}:
+            return f"`{value}`"
+        case {"$ref": str(target)}:
+            name = target.rpartition("/")[2]
+            return f"[{name}](#{name.lower()})"
+        case {"anyOf": [{"type": "number"}, {"enum": _}]}:
+            return "number"
+        case {"anyOf": [first, {"type": "null"}]}:
+            return f"{_in_words(first)}, or null"
+        case {"items": inner} | {"additionalProperties": inner}:
+            outer = "list" if kind["type"] == "array" else "object"
+            return f"{outer} of {_in_words(inner)}"
+        case _:
+            return _WORDS[kind["type"]]
+
+
+def _meanings(title: str, words: type[Enum]) -> str:
+    described = _descriptions(words)
+    rows = [f"| `{one.value}` | {_cell(described.get(one.name, ''))} |" for one in words]
+    head = [f"## {title}", "", "| word | meaning |", "|---|---|"]
+    return "\n".join([*head, *rows, ""])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
 def _kind(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - any annotation
     if isinstance(hint, UnionType):
         return {"anyOf": [_kind(one, parts) for one in get_args(hint)]}
@@ -77,14 +165,14 @@ def _kind(hint: Any, parts: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401 -
 
 
 def _descriptions(record: type) -> dict[str, str]:
-    """Return the string under each field."""
+    """Return the string under each field of a record, or member of an enumeration."""
     (body,) = ast.parse(inspect.getsource(record)).body
     assert isinstance(body, ast.ClassDef)  # noqa: S101 - the source of a class
     found: dict[str, str] = {}
     for before, after in zip(body.body, body.body[1:], strict=False):
         match before, after:
             case (
-                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
                 ast.Expr(value=ast.Constant(value=str(text))),
             ):
                 found[name] = inspect.cleandoc(text)
@@ -93,4 +181,5 @@ def _descriptions(record: type) -> dict[str, str]:
 
 if __name__ == "__main__":
     TARGET.write_text(render(), encoding="utf-8")
-    sys.stdout.write(f"{TARGET}\n")
+    PAGE.write_text(render_page(), encoding="utf-8")
+    sys.stdout.write(f"{TARGET}\n{PAGE}\n")

@@ -70,7 +70,9 @@ class CheckRecord:
     keyword: str
     statistic: str
     bound: str
+    """`upper` or `lower`."""
     limit: float
+    """In `unit`."""
     unit: str
     level_unit: str
     reference_level: float
@@ -83,9 +85,12 @@ class CheckRecord:
     high: float | None
     confidence_level: float
     p_pass: float | None
+    """One-sided p of "at or over the limit"; small shows PASS."""
     p_fail: float | None
+    """One-sided p of "within the limit"; small shows FAIL."""
     alpha_pass: float
     alpha_fail: float
+    """The run's alpha over the size of its family."""
     n: int
     """Examples the verdict is about; everything here is of these."""
     n_planned: int | None
@@ -93,14 +98,19 @@ class CheckRecord:
     stopped_early: bool
     n_clusters: int | None
     counts: dict[str, int]
+    """Of right and wrong answers `losses`, `gains`, `both`, `neither`; of one model `hits`."""
     mcnemar_p: float | None
     """Exact two-sided p of "losses and gains are equally likely", as description; None where the
     examples are not right or wrong, come in clusters, or the verdict came early."""
     method: str
+    """The test, as statisticians call it."""
     outcome: str
+    """`pass`, `fail` or `inconclusive`."""
     reason: str
+    """The value of a `Reason`: `shown_over`."""
     note: str
     needed_n: int | None
+    """Examples in all for 80 % power at the estimate; None where no number would do."""
     power: float | None
     """Chance of FAIL with all examples where the truth is `power_at`; None where unknown."""
     power_at: float | None

@@ -25,8 +25,11 @@ class Reason(Enum):
     """Why the outcome is what it is."""
 
     SHOWN_WITHIN = "shown_within"
+    """PASS: the test of "at or over the limit" rejects."""
     SHOWN_OVER = "shown_over"
+    """FAIL: the test of "within the limit" rejects."""
     NOT_ENOUGH_EVIDENCE = "not_enough_evidence"
+    """Neither test rejects."""
     TOO_FEW_EXAMPLES = "too_few_examples"
     """PASS needs at least 20 examples, FAIL at least 5 losses when there are fewer."""
     TOO_FEW_CLUSTERS = "too_few_clusters"
