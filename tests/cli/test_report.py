@@ -5,9 +5,7 @@ from dataclasses import replace
 import known_records as known
 import pytest
 
-from pytest_quantcheck.core.gather import Reported
 from pytest_quantcheck.core.journal import first_line, item_line
-from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.report.formats import FORMATS, View, render
 from pytest_quantcheck.report.json import read_json
 from pytest_quantcheck.report.terminal import render_summary, title_lines
@@ -22,16 +20,7 @@ def path(saved):
 
 def journal(folder):
     """Write what a killed run leaves."""
-    item = ItemRecord(
-        outcome="inconclusive",
-        checks=[known.CHECK],
-        measurements=[known.MEASURED],
-        environment=known.ENVIRONMENT,
-        noise=[],
-        latencies=[],
-        warnings=[],
-    )
-    line = item_line(Reported(nodeid="test_a", place=0, worker="main", item=item))
+    line = item_line(known.reported("test_a", checks=[known.CHECK]))
     place = folder / "run.jsonl"
     place.write_text(first_line("2026-11-21T10:00:00+00:00") + line + line[:99], encoding="utf-8")
     return place

@@ -5,7 +5,6 @@ from dataclasses import replace
 import known_records as known
 import pytest
 
-from pytest_quantcheck.core.gather import Reported
 from pytest_quantcheck.core.journal import (
     examples_line,
     first_line,
@@ -13,23 +12,13 @@ from pytest_quantcheck.core.journal import (
     item_line,
     read_journal,
 )
-from pytest_quantcheck.core.record import ItemRecord
 from pytest_quantcheck.errors import UsageError
 
 STARTED = "2026-11-21T10:00:00+00:00"
 
 
 def reported(nodeid="test_a", place=0, **fields):
-    item = ItemRecord(
-        outcome="pass",
-        checks=[replace(known.CHECK, nodeid=nodeid, **fields)],
-        measurements=[known.MEASURED],
-        environment=known.ENVIRONMENT,
-        noise=[],
-        latencies=[],
-        warnings=[],
-    )
-    return Reported(nodeid=nodeid, place=place, worker="main", item=item)
+    return known.reported(nodeid, place, checks=[replace(known.CHECK, nodeid=nodeid, **fields)])
 
 
 def test_what_was_written_is_read_in_the_order_of_the_tests():

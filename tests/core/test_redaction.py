@@ -8,32 +8,18 @@ from example_records import measured_record, rows
 
 from pytest_quantcheck.core.record import FileRecord
 from pytest_quantcheck.core.redaction import REPEATED, Redact, redacted_examples, redacted_run
-from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
 from pytest_quantcheck.report.json import render_json
 
-TOKEN = TokenRecord(
-    position=4,
+TOKEN = replace(
+    known.TOKEN,
     context="PRIVATE",
     text="PRIVATE",
-    kl=0.5,
-    delta_p=-0.1,
     reference_top="PRIVATE",
-    reference_p=0.5,
     variant_top="PRIVATE",
-    variant_p=0.4,
     example="SECRET-7",
     slice="billing",
 )
-DIVERGENCE = DivergenceRecord(
-    n_tokens=900,
-    mean_kl=0.01,
-    p99_kl=0.1,
-    max_kl=0.5,
-    top1_agreement=0.98,
-    delta_p_mean=-0.001,
-    delta_p_rms=0.01,
-    worst=[TOKEN],
-)
+DIVERGENCE = replace(known.DIVERGENCE, worst=[TOKEN])
 FLIP = replace(
     known.FLIP,
     example="SECRET-7",

@@ -9,7 +9,6 @@ import known_records as known
 from example_records import measured_record, rows
 
 from pytest_quantcheck.core.examples import key_of, to_line
-from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
 
 SCRIPT = "<script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'>"
 ENDING = "</script><script>window.harmed = 2</script><!--"
@@ -52,8 +51,20 @@ def hostile_run():
     other = replace(
         measured, variant="int4", variant_label=ENDING, is_reference=False, weight_bytes=4 * 10**9
     )
+    token = replace(
+        known.TOKEN,
+        context=LONG,
+        text=SCRIPT,
+        reference_top=ENDING,
+        variant_top=TURNED,
+        example=SCRIPT,
+    )
     words = replace(
-        other, metric="perplexity", level=8.4, level_unit="perplexity", divergence=_divergence()
+        other,
+        metric="perplexity",
+        level=8.4,
+        level_unit="perplexity",
+        divergence=replace(known.DIVERGENCE, worst=[token]),
     )
     run = known.run(
         check,
@@ -64,27 +75,3 @@ def hostile_run():
     )
     environment = replace(known.ENVIRONMENT, model=SCRIPT, device_name=ENDING)
     return replace(run, environments=[environment]), {key: reference, found: variant}
-
-
-def _divergence():
-    texts = {"context": LONG, "text": SCRIPT, "reference_top": ENDING, "variant_top": TURNED}
-    token = TokenRecord(
-        position=4,
-        kl=0.5,
-        delta_p=-0.1,
-        reference_p=0.5,
-        variant_p=0.4,
-        example=SCRIPT,
-        slice=None,
-        **texts,
-    )
-    return DivergenceRecord(
-        n_tokens=900,
-        mean_kl=0.01,
-        p99_kl=0.1,
-        max_kl=0.5,
-        top1_agreement=0.98,
-        delta_p_mean=-0.001,
-        delta_p_rms=0.01,
-        worst=[token],
-    )

@@ -50,10 +50,11 @@ def test_the_choice_with_the_largest_log_likelihood_is_the_answer():
 
 
 def test_the_normalized_answer_has_the_largest_log_likelihood_a_character():
-    model = FakeModel(nats={"a": -1.0, "b": -0.6, " ": -1.0})
+    model = FakeModel(nats={"a": -1.0, "b": -1.4, " ": -1.0})
     result = run(choices(([" a", " bbb"], 1)), model)
     assert result.scores["accuracy"].values.tolist() == [0.0]
-    # -2 / 1 character against -2.8 / 3: the space before a choice is no character of it.
+    # -2 / 1 character against -5.2 / 3: the space before a choice is no character of it. If it
+    # were, -2 / 2 would beat -5.2 / 4.
     assert result.scores["accuracy_norm"].values.tolist() == [1.0]
 
 

@@ -177,6 +177,15 @@ def test_a_variant_that_claims_nothing_is_not_checked(load):
     check_differs(builtin_variant("bf16"), weights, weights)
 
 
+def test_one_weight_that_quantization_leaves_equal_is_no_error():
+    before, after = (
+        Weights(stored_bytes=1, quantized_fraction=1.0, left=(), digests=(("a", "0"), ("b", last)))
+        for last in "12"
+    )
+
+    check_differs(builtin_variant("int8"), after, before)
+
+
 def test_few_weights_left_are_all_named():
     left = (("experts.up", 3_000_000),)
     weights = Weights(stored_bytes=1, quantized_fraction=0.5, left=left, digests=())

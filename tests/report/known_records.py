@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from pytest_quantcheck.core.gather import Reported
 from pytest_quantcheck.core.record import (
     SCHEMA_VERSION,
     CheckRecord,
     EnvironmentRecord,
     ExampleRecord,
+    ItemRecord,
     MeasurementRecord,
     RunRecord,
 )
+from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
 
 FLIP = ExampleRecord(
     example="e17",
@@ -108,6 +113,29 @@ MEASURED = MeasurementRecord(
     first_token_ids=[1, 2, 3],
     divergence=None,
 )
+TOKEN = TokenRecord(
+    position=4,
+    context="The library opens at",
+    text=" nine",
+    kl=0.5,
+    delta_p=-0.1,
+    reference_top=" nine",
+    reference_p=0.5,
+    variant_top=" ten",
+    variant_p=0.4,
+    example="e17",
+    slice=None,
+)
+DIVERGENCE = DivergenceRecord(
+    n_tokens=900,
+    mean_kl=0.01,
+    p99_kl=0.1,
+    max_kl=0.5,
+    top1_agreement=0.98,
+    delta_p_mean=-0.001,
+    delta_p_rms=0.01,
+    worst=[TOKEN],
+)
 ENVIRONMENT = EnvironmentRecord(
     model="models/helpdesk",
     revision=None,
@@ -139,3 +167,17 @@ def run(*checks, measurements=(MEASURED,), also_failing=(), noise=(), latencies=
         warnings=list(warnings),
         examples=None,
     )
+
+
+def reported(nodeid, place=0, **fields):
+    """Return what one test reports: a check of its own, measured as ever."""
+    given = {
+        "outcome": "pass",
+        "checks": [replace(CHECK, nodeid=nodeid)],
+        "measurements": [MEASURED],
+        "environment": ENVIRONMENT,
+        "noise": [],
+        "latencies": [],
+        "warnings": [],
+    }
+    return Reported(nodeid=nodeid, place=place, worker="main", item=ItemRecord(**given | fields))

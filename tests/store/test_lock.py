@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -89,6 +90,28 @@ def test_many_threads_are_never_inside_together(path):
     assert len(most) == 4 * rounds
     assert max(most) == 1
     assert not path.exists()
+
+
+def test_a_file_that_its_holder_removes_while_another_waits_is_no_lock(path, monkeypatch):
+    path.parent.mkdir()
+    path.touch()
+    flock, left = fcntl.flock, [path]
+
+    def removed_first(descriptor, operation):
+        while left:
+            left.pop().unlink()
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", removed_first)
+    with locked(path), locked_if_free(path) as is_held:
+        assert not is_held
+
+
+def test_a_lock_that_another_made_at_its_place_stays(path):
+    with locked(path):
+        path.unlink()
+        path.touch()
+    assert path.exists()
 
 
 def test_an_error_inside_ends_the_lock(path):
