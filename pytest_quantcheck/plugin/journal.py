@@ -34,6 +34,11 @@ class Journalist:
         self.examples: set[str] = set()
         """Lines of per-example records."""
 
+    @property
+    def path(self) -> Path | None:
+        """Where the run is kept; None where nothing is."""
+        return self._path if self._file is not None else None
+
     def add(self, reported: Reported | None, examples: Iterable[str]) -> None:
         """Append what one report carries; the first one makes the file."""
         examples = [*examples]
@@ -57,10 +62,10 @@ class Journalist:
 
     def remove(self) -> None:
         """Remove the file: the run was written as a whole."""
-        if self._file is not None and self._path is not None:
+        if (path := self.path) is not None:
             self.close()
             with suppress(OSError):
-                self._path.unlink()
+                path.unlink()
 
     def _write(self, path: Path, lines: list[str]) -> None:
         if self._file is None:

@@ -1,8 +1,7 @@
-"""Per-example records: made where models are measured, written where pytest reports."""
+"""Per-example records, made where models are measured and carried to where pytest reports."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,26 +10,19 @@ from pytest_quantcheck.core.examples import (
     ExamplesRecord,
     ScoresRecord,
     key_of,
-    pack,
-    read_line,
     to_line,
 )
 from pytest_quantcheck.core.metric import METRICS
-from pytest_quantcheck.core.record import FileRecord
 from pytest_quantcheck.core.redaction import redacted_examples
 from pytest_quantcheck.plugin.drawn import course_record
-from pytest_quantcheck.report.json import render_json
 from pytest_quantcheck.workloads.example import DocumentItem
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from pathlib import Path
     from typing import Any
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_quantcheck.core.record import RunRecord
     from pytest_quantcheck.core.redaction import Redact
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import Measurement
@@ -170,34 +162,3 @@ def _scores(scores: ExampleScores, ids: tuple[str, ...]) -> ScoresRecord:
 
 def _plain(clusters: NDArray[np.int64] | None) -> list[int] | None:
     return None if clusters is None else clusters.tolist()
-
-
-def write_run(path: Path, run: RunRecord, lines: Collection[str]) -> RunRecord:
-    """Write a run, and its per-example records beside it; return it as written.
-
-    Both files are replaced as a whole, the run's own last, so that what it names is there.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if lines:
-        data = pack(lines)
-        beside = path.with_name(f"{path.name.removesuffix('.json')}.examples.jsonl.gz")
-        _replace(beside, data)
-        file = FileRecord(path=beside.name, sha256=hashlib.sha256(data).hexdigest())
-        run = replace(run, examples=file)
-    _replace(path, f"{render_json(run)}\n".encode())
-    return run
-
-
-def write_html(path: Path, run: RunRecord, lines: Collection[str]) -> None:
-    """Write a run as a page."""
-    from pytest_quantcheck.report.html.page import render_html
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    page = render_html(run, dict(map(read_line, sorted(lines))))
-    _replace(path, f"{page}\n".encode())
-
-
-def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(data)
-    partial.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +9,8 @@ import pytest
 from pytest_quantcheck.core.budget import Gate
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.plugin.files import Files
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
-from pytest_quantcheck.plugin.outbox import write_html, write_run
 from pytest_quantcheck.plugin.pilots import remember
 from pytest_quantcheck.report.terminal import by_model, render_final, render_summary, title_lines
 from pytest_quantcheck.report.wording import budgets_in_words
@@ -31,6 +30,7 @@ class Summary:
         self._config = config
         self._session = session
         self._has_collect_errors = False
+        self._files = Files(session.settings, session.journal)
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str | None:
         """Return one line on what is about to be measured, if anything of ours is selected."""
@@ -78,13 +78,9 @@ class Summary:
             return
         run = self._session.ledger.run()
         remember(self._config, run.checks)
-        if path := self._session.settings.json_path:
-            run = write_run(path, run, self._session.journal.examples)
-            self._session.journal.remove()
-        if path := self._session.settings.html_path:
-            write_html(path, run, self._session.journal.examples)
-        if github := self._session.settings.github:
-            github.append_summary(run)
+        run = self._files.write(run)
+        if session.exitstatus == pytest.ExitCode.OK and self._files.is_missing_some:
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         self._config.hook.pytest_quantcheck_finish(run=run)
 
     def pytest_unconfigure(self) -> None:
@@ -101,8 +97,8 @@ class Summary:
             self._write_model(terminalreporter, environment, part)
         for nodeid in self._inconclusive_listed():
             terminalreporter.write_line(f"INCONCLUSIVE {nodeid}", yellow=True)
-        if path := self._session.settings.html_path:
-            terminalreporter.write_line(f"quantcheck: page written to {os.path.relpath(path)}")
+        for text in self._files.lines:
+            terminalreporter.write_line(text)
         if github := self._session.settings.github:
             for text in github.lines(run):
                 terminalreporter.write_line(text)
@@ -111,7 +107,7 @@ class Summary:
     def _write_model(
         self, terminal: pytest.TerminalReporter, environment: EnvironmentRecord, run: RunRecord
     ) -> None:
-        width = terminal._tw.fullwidth  # noqa: SLF001 - the width pytest itself uses
+        width = self._config.get_terminal_writer().fullwidth
         title, *rest = title_lines(environment, width=width)
         terminal.write_sep("=", title, bold=True)
         for text in rest:

@@ -9,7 +9,7 @@ from example_records import measured_record, rows
 
 from pytest_quantcheck.cli.main import main
 from pytest_quantcheck.core.examples import key_of, to_line
-from pytest_quantcheck.plugin.outbox import write_run
+from pytest_quantcheck.plugin.files import write_run
 
 N = 1200
 

@@ -209,6 +209,15 @@ def test_a_wrong_adapter_is_a_usage_error(load, tmp_path, kind, merges):
         load("fp16", folder, merges_adapter=merges)
 
 
+def test_an_adapter_that_was_cut_short_is_a_usage_error(load, tmp_path):
+    tiny_checkpoints.save_adapter(tmp_path)
+    weights = tmp_path / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+
+    with pytest.raises(UsageError, match=r"could not be loaded \(SafetensorError"):
+        load("fp16", tmp_path)
+
+
 def test_a_missing_package_is_named(load, adapter, monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
 

@@ -168,6 +168,13 @@ def test_a_checkpoint_without_weights_is_a_usage_error(folder):
         TransformersBackend().load(FP16, at(folder))
 
 
+def test_weights_that_were_cut_short_are_a_usage_error(folder):
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"fp16 could not be loaded .*SafetensorError.*expected a"):
+        TransformersBackend().load(FP16, at(folder))
+
+
 def test_weights_that_are_missing_are_never_random(folder):
     edit_config(folder, num_hidden_layers=3)
     with pytest.raises(

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+from safetensors import SafetensorError
 
 from pytest_quantcheck.errors import BackendUnavailable, UsageError, first_line
 from pytest_quantcheck.measure.backends.kinds import model_class
@@ -118,7 +119,7 @@ def _wrapped(model: PreTrainedModel, source: ModelSource) -> Any:  # noqa: ANN40
                 use_safetensors=True,
             )
             found = _loaded_keys(adapter)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError) as error:
         raise UsageError(
             f"adapter {adapter} of {source.model} could not be loaded ({type(error).__name__}: "
             f"{first_line(error)}); expected a folder saved by peft for this model, or a hub id"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import transformers
+from safetensors import SafetensorError
 
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import BackendUnavailable, UsageError, first_line
@@ -144,7 +145,14 @@ def open_checkpoint(
             f"{' and '.join((source.device, *source.others))}: free memory there, or choose a "
             "smaller model or precision"
         ) from error
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        ImportError,
+        RuntimeError,
+        SafetensorError,  # a file that was cut short
+    ) as error:
         raise UsageError(_cannot(f"variant {variant.label}", own, error)) from error
     _check_complete(report, own)
     return Opened(
