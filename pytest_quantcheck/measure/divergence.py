@@ -66,13 +66,17 @@ class Predictions(Protocol):
         """Return what a later run needs of them; None where that is the model itself."""
         ...
 
-    def divergences(self, variant: Self) -> list[TokenDivergences]:
+    def divergences(
+        self, variant: Self, *, advance: Advance | None = None
+    ) -> list[TokenDivergences]:
         """Return, per request, how a variant's predictions differ from these.
 
         Parameters
         ----------
         variant : Predictions
             For the same requests, over the same vocabulary.
+        advance : callable, optional
+            Called with the requests and the tokens compared so far.
 
         Raises
         ------

@@ -116,8 +116,8 @@ class DivergenceMeter:
             reference = self._predict(self._reference, course, part, pack_limit)
         found = self._predict(variant, course, part, pack_limit)
         job = self._job(variant, course, part)
-        with self._told(variant, course, part, "compared"):
-            return compare_documents(job, reference, found)
+        with self._told(variant, course, part, "compared") as advance:
+            return compare_documents(replace(job, advance=advance), reference, found)
 
     def noise(
         self, course: Course, part: int, *, limits: tuple[int | None, int | None]
@@ -141,7 +141,8 @@ class DivergenceMeter:
         job = self._job(self._reference, course, part)
         first, second = (self._predict(self._reference, course, part, one) for one in limits)
         job.loaded.pack_limit = None  # handles are not to be slow
-        return compare_documents(job, first, second)
+        with self._told(self._reference, course, part, "compared") as advance:
+            return compare_documents(replace(job, advance=advance), first, second)
 
     def close(self) -> None:
         """Forget all that was kept."""

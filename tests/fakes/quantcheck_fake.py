@@ -64,7 +64,9 @@ class FakePredictions:
     def kept(self):
         return None
 
-    def divergences(self, variant: FakePredictions) -> list:
+    def divergences(self, variant: FakePredictions, advance: object = None) -> list:
+        if advance is not None:
+            advance(len(self.requests), len(self.requests))
         is_same = self.of.precision == variant.of.precision
         return [self._divergence(request, is_same=is_same) for request in self.requests]
 

@@ -99,12 +99,16 @@ def test_packs_and_batches_keep_the_same_states(load):
 
 
 @pytest.mark.parametrize("forwarded", [lambda loaded: loaded, in_batches])
-def test_reading_counts_requests_and_scored_tokens(load, forwarded):
+def test_reading_and_comparing_count_requests_and_scored_tokens(load, forwarded):
     asked, told = requests(), []
-    forwarded(load("llama", "fp32")).predictions(asked, advance=lambda *so_far: told.append(so_far))
+    loaded = forwarded(load("llama", "fp32"))
+    found = loaded.predictions(asked, advance=lambda *so_far: told.append(so_far))
     scored = sum(len(one.tokens) - one.first_target for one in asked)
     assert [requests for requests, _ in told] == [1, 2, 3, 4, 5]
     assert told[-1] == (5, scored)
+    read, told[:] = [*told], []
+    found.divergences(found, advance=lambda *so_far: told.append(so_far))
+    assert told == read
 
 
 def test_chunks_of_any_size_say_the_same(load, monkeypatch):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.engine.forward import Forward
     from pytest_quantcheck.measure.engine.head import Head
-    from pytest_quantcheck.measure.protocols import ScoreRequest
+    from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
 
 _CHUNK_ELEMENTS = 2**25
 """Logits of one model that are alive at once: 128 MiB of float32."""
@@ -58,9 +58,11 @@ class KeptPredictions:
     vocabulary: int
     needs_model: bool = False
 
-    def divergences(self, variant: _Logits) -> list[TokenDivergences]:
+    def divergences(
+        self, variant: _Logits, *, advance: Advance | None = None
+    ) -> list[TokenDivergences]:
         """Return, per request, how a variant's predictions differ from these."""
-        return _compare(self.requests, self, variant)
+        return _compare((self, variant), self.requests, advance)
 
     def kept(self) -> Content:
         """Return the states, and what tells the head from others."""
@@ -100,9 +102,11 @@ class MadePredictions:
     def kept(self) -> None:
         """Return nothing: a later run needs the model."""
 
-    def divergences(self, variant: _Logits) -> list[TokenDivergences]:
+    def divergences(
+        self, variant: _Logits, *, advance: Advance | None = None
+    ) -> list[TokenDivergences]:
         """Return, per request, how a variant's predictions differ from these."""
-        return _compare(self.requests, self, variant)
+        return _compare((self, variant), self.requests, advance)
 
     def rows(self, request: int, size: int) -> Iterator[torch.Tensor]:
         """Yield the logits of one request from a pass of its own."""
@@ -149,10 +153,11 @@ def revived(
 
 @torch.inference_mode()
 def _compare(
-    requests: Sequence[ScoreRequest], reference: _Logits, variant: _Logits
+    models: tuple[_Logits, _Logits], requests: Sequence[ScoreRequest], advance: Advance | None
 ) -> list[TokenDivergences]:
+    reference, variant = models
     size = max(1, _CHUNK_ELEMENTS // variant.vocabulary)
-    found = []
+    found, n_tokens = [], 0
     for index, request in enumerate(requests):
         targets = torch.tensor(request.targets)
         sides = reference.rows(index, size), variant.rows(index, size)
@@ -161,6 +166,9 @@ def _compare(
             for before, after, part in zip(*sides, torch.split(targets, size), strict=True)
         ]
         found.append(_as_divergences(torch.cat(columns, dim=1).cpu().numpy(), index))
+        n_tokens += len(targets)
+        if advance is not None:
+            advance(index + 1, n_tokens)
     return found
 
 

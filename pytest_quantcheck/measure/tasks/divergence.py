@@ -81,7 +81,7 @@ def compare_documents(
         for _ in found
     ]
     with named_errors(owners):
-        compared = iter(reference.divergences(variant))
+        compared = iter(reference.divergences(variant, advance=job.advance_of(len(owners))))
     return tuple(_document(job.loaded, found, [next(compared) for _ in found]) for found in windows)
 
 
