@@ -15,18 +15,17 @@ from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import QuantcheckError
 from pytest_quantcheck.report.changes import Change
+from pytest_quantcheck.report.wording import is_of_serving, metric_name, place
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.scores import ExampleScores, metric_level
 from pytest_quantcheck.stats.unpaired import compare_means
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_quantcheck.cli.runs import SavedRun
     from pytest_quantcheck.core.examples import ExamplesRecord
     from pytest_quantcheck.core.metric import Metric
-    from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.core.record import CheckRecord, RunRecord
     from pytest_quantcheck.core.verdict import Levels
 
 _TESTED = {Scale.BINARY, Scale.SCORE, Scale.NLL, Scale.DIVERGENCE, Scale.SHARE}
@@ -61,7 +60,7 @@ def compare_runs(first: SavedRun, second: SavedRun, *, alpha: float) -> list[Cha
     shared = [key for key in after if key in before]
     share = levels(alpha, max(1, len(shared)))
     changes = [_change(before[key], after[key], share) for key in shared]
-    return changes + _weights(first, second)
+    return changes + _without_scores(first, second)
 
 
 def _sides(saved: SavedRun) -> dict[tuple[str, ...], _Side]:
@@ -91,7 +90,7 @@ def _change(before: _Side, after: _Side, share: Levels) -> Change:
     is_identical = is_paired and np.array_equal(before.scores.values, after.scores.values)
     check = after.check
     change = Change(
-        workload=check.workload + (f"[{check.slice}]" if check.slice else ""),
+        workload=place(check),
         variant_label=check.variant_label,
         metric=check.metric,
         level_unit=metric.level_unit.value,
@@ -117,7 +116,7 @@ def _change(before: _Side, after: _Side, share: Levels) -> Change:
         found = _paired(sides, share) if is_paired else _unpaired(sides, share)
     except QuantcheckError as error:
         return replace(change, how=f"no test: {error}")
-    value, low, high = (_stated(one, metric) for one in found.ends)
+    value, low, high = (_stated(one, metric) for one in (found.value, found.low, found.high))
     return replace(change, value=value, low=low, high=high, is_regression=found.is_worse)
 
 
@@ -128,8 +127,10 @@ def _has_same_examples(before: _Side, after: _Side) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    ends: tuple[float, float, float]
-    """Estimate, and interval; of nats per token a ratio, as for perplexity."""
+    value: float
+    """Of nats per token a ratio, as for perplexity; so are both ends of the interval."""
+    low: float
+    high: float
     is_worse: bool
 
 
@@ -146,7 +147,10 @@ def _paired(sides: tuple[ExampleScores, ExampleScores], share: Levels) -> _Found
     verdict = judge(limit, sides[0], variant=sides[1], levels=share)
     found = verdict.estimate
     return _Found(
-        ends=(found.value, found.low, found.high), is_worse=verdict.outcome is Outcome.FAIL
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        is_worse=verdict.outcome is Outcome.FAIL,
     )
 
 
@@ -157,9 +161,11 @@ def _unpaired(sides: tuple[ExampleScores, ExampleScores], share: Levels) -> _Fou
         one if is_nats else replace(one, values=-one.values, bounds=None) for one in sides
     )
     found = compare_means(first, second, alpha=share.alpha_pass)
-    ends = (found.value, found.low, found.high)
+    stated = math.exp if is_nats else float
     return _Found(
-        ends=tuple(map(math.exp, ends)) if is_nats else ends,  # type: ignore[arg-type]  # three
+        value=stated(found.value),
+        low=stated(found.low),
+        high=stated(found.high),
         is_worse=found.p_larger <= share.alpha_fail,
     )
 
@@ -181,34 +187,38 @@ def _stated(number: float, metric: Metric) -> float:
     return math.log(number) if metric.scale in _AS_NATS else number
 
 
-def _weights(first: SavedRun, second: SavedRun) -> list[Change]:
-    """Return the size of the weights, compared exactly, where budgets of both limit it."""
-    sizes: Sequence[dict[tuple[str, str], CheckRecord]] = [
-        {
-            (check.model, check.variant): check
-            for check in saved.run.checks
-            if check.statistic == Statistic.WEIGHT_RATIO.value
-        }
-        for saved in (first, second)
-    ]
-    before, after = sizes
-    return [
-        Change(
-            workload="",
-            variant_label=now.variant_label,
-            metric="weight_memory",
-            level_unit=Unit.BYTES.value,
-            unit=Unit.RATIO.value,
-            before=before[key].variant_level,
-            after=now.variant_level,
-            value=now.variant_level / before[key].variant_level,
-            low=None,
-            high=None,
-            n=0,
-            how="exact",
-            is_regression=now.variant_level > before[key].variant_level,
-            is_identical=now.variant_level == before[key].variant_level,
-        )
-        for key, now in after.items()
-        if key in before
-    ]
+def _without_scores(first: SavedRun, second: SavedRun) -> list[Change]:
+    """Return what variants take, where budgets of both limit it."""
+    before, after = _taken(first.run), _taken(second.run)
+    return [_taken_change(before[key], now) for key, now in after.items() if key in before]
+
+
+def _taken(run: RunRecord) -> dict[tuple[str, ...], CheckRecord]:
+    return {
+        (check.model, check.variant, place(check), metric_name(check)): check
+        for check in run.checks
+        if is_of_serving(check) or check.statistic == Statistic.WEIGHT_RATIO.value
+    }
+
+
+def _taken_change(then: CheckRecord, now: CheckRecord) -> Change:
+    """Return weights compared exactly; times and peak memory, which hosts move, as they are."""
+    before, after = then.variant_level, now.variant_level
+    is_exact = now.statistic == Statistic.WEIGHT_RATIO.value
+    name = metric_name(now)
+    return Change(
+        workload=place(now),
+        variant_label=now.variant_label,
+        metric=name,
+        level_unit=now.level_unit,
+        unit=Unit.RATIO.value,
+        before=before,
+        after=after,
+        value=after / before if is_exact else None,
+        low=None,
+        high=None,
+        n=now.n,
+        how="exact" if is_exact else f"no test of a change of {name}",
+        is_regression=is_exact and after > before,
+        is_identical=before == after,
+    )

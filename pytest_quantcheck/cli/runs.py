@@ -10,6 +10,7 @@ from pytest_quantcheck.core.gather import gather
 from pytest_quantcheck.core.journal import is_journal, read_journal
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.report.json import read_json
+from pytest_quantcheck.report.wording import place
 from pytest_quantcheck.stats.holm import also_failing
 
 if TYPE_CHECKING:
@@ -68,8 +69,7 @@ def read_run(path: Path, *, takes_altered: bool = False) -> SavedRun:
 
 def name_of(check: CheckRecord) -> str:
     """Return what tells a check from all others of its run."""
-    workload = check.workload + (f"[{check.slice}]" if check.slice else "")
-    return f"{check.nodeid}: {check.keyword}" + (f" on {workload}" if workload else "")
+    return f"{check.nodeid}: {check.keyword}" + (f" on {place(check)}" if check.workload else "")
 
 
 def _under_way(text: str, *, place: str) -> SavedRun:

@@ -155,6 +155,8 @@ def test_what_stopped_early_and_quantiles_have_no_test(write, compare):
     status, printed = compare(write("a", first, n_planned=2400), write("b", second, n_planned=2400))
     assert status == 0
     assert "no test: stopped early; run with --quant-sequential=off" in printed
+    status, printed = compare(write("a", first), write("b", second, n_planned=2400))
+    assert (status, "no test: stopped early" in printed) == (0, True)
     sides = [
         rows("p99_kl", [0.0] * 30, observations=[[value] * 5 for value in range(i, i + 30)])
         for i in (0, 9)
@@ -177,6 +179,28 @@ def test_verdicts_and_budgets_that_changed_are_named(write, compare):
     assert status == 0
     assert "max_accuracy_drop on triage: INCONCLUSIVE before, FAIL after\n" in printed
     assert " budgets that were decided before only: 1\n" in printed
+
+
+@pytest.mark.parametrize(
+    ("fields", "shown"),
+    [
+        ({"metric": "ttft", "statistic": "latency_ratio"}, "TTFT 20.00 ms 30.00 ms - 1,200"),
+        (
+            {"metric": "tpot", "statistic": "latency_quantile", "keyword": "max_tpot_p95_ms"},
+            "TPOT p95 20.00 ms 30.00 ms - 1,200",
+        ),
+    ],
+)
+def test_times_are_shown_and_not_judged(write, compare, fields, shown):
+    given = {"workload": "chat", "slice": "batch 8", "level_unit": "milliseconds", "examples": None}
+    sides = [replace(known.CHECK, **given | fields, variant_level=ms) for ms in (20.0, 30.0)]
+    before, after = (write(f"{i}", checks=[side]) for i, side in enumerate(sides))
+
+    status, printed = compare(before, after)
+
+    assert status == 0
+    assert f"chat[batch 8] int4 (nf4) {shown} no test of" in " ".join(printed.split())
+    assert compare(after, after)[1].startswith(" identical: 1 metric\n")
 
 
 def test_heavier_weights_are_a_regression(write, compare):
