@@ -84,10 +84,9 @@ def _define(record: type, parts: dict[str, Any]) -> None:
 def render_page() -> str:
     """Return the page that lists all fields."""
     parts = schema()["$defs"]
-    for field, words in {"statistic": "statistics", "reason": "reasons", "unit": "units"}.items():
-        parts["CheckRecord"]["properties"][field]["description"] = (
-            f"One of the [{words}](#{words})."
-        )
+    check = parts["CheckRecord"]["properties"]
+    for field, list_of in (("statistic", "statistics"), ("reason", "reasons"), ("unit", "units")):
+        check[field]["description"] = f"One of the [{list_of}](#{list_of})."
     records = [_section(name, parts[name]) for name in _by_first_use(parts)]
     words = [
         _meanings("Statistics", Statistic),
