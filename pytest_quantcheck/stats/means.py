@@ -108,9 +108,10 @@ def examine_mean(question: MeanQuestion) -> Evidence:
     levels, reach = question.levels, question.reach
     is_trivial = reach is not None and question.limit >= reach
     edge = math.inf if reach is None else reach
+    falls_short = reach is not None and not question.compares
     estimate = Estimate(
         value=mean.mean,
-        low=max(-edge, interval.low),
+        low=max(0.0 if falls_short else -edge, interval.low),
         high=min(edge, interval.high),
         confidence_level=1 - 2 * levels.alpha_pass,
         p_pass=answer.p_pass,
