@@ -196,11 +196,13 @@ def test_parts_and_batches_keep_what_belongs_to_their_documents():
     assert [one.size for one in found.scores["p99_kl"].observations] == [3, 12]
 
 
-def test_the_reference_is_asked_once_for_all_variants_and_before_it_leaves(asked):
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_the_reference_is_asked_once_for_all_variants_and_before_it_leaves(asked, is_ahead):
     fake_model.SIZES.update(dict.fromkeys(("fp16", "int8", "int4"), 300))  # one of them fits
     runner, workload = Runner(make_pool(), reference=REFERENCE), documents()
     runner.compare_predictions([workload])
-    runner.prefetch_reference([workload], variant=INT8)
+    if is_ahead:
+        runner.prefetch_reference([workload], variant=INT8)
     for variant in (INT8, fake_model.INT4):
         assert runner.measure_pair(variant, workload).variant.divergences
     assert [name for name, _ in asked] == ["fp16", "int8", "int4"]
