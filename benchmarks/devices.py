@@ -15,8 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-import transformers
+from common.plain import releases
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice, contains
 from pytest_quantcheck.core.metric import METRICS
@@ -108,8 +107,7 @@ def run(arguments: argparse.Namespace) -> None:
             if arguments.out:
                 about = {
                     "devices": [choose_device(one).name for one in arguments.devices.split(",")],
-                    "torch": torch.__version__,
-                    "transformers": transformers.__version__,
+                    **releases(),
                     "seconds": round(time.perf_counter() - started, 1),
                     "rows": rows,
                 }

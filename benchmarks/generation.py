@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+from common.plain import releases
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.device import choose_device
@@ -223,8 +224,7 @@ def summary(
     """Return the shares of equal outputs, and how near the ties were elsewhere."""
     about: dict[str, Any] = {
         "device": device,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        **releases(),
         "variant": arguments.variant,
         "max_new_tokens": arguments.max_new_tokens,
         "batch_size": arguments.batch_size,

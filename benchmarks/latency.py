@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
 from common.intervals import median
 from common.latency_table import table
 from common.limits import Machine, copy_bandwidth, limits_of
+from common.plain import releases
 from common.roofline import measure_peaks
 from common.shapes import BOS, SHAPES, in_engine, make_model, make_tokenizer, quantize
 
@@ -180,8 +180,7 @@ class Benchmark:
             return
         about = {
             "device": self._device.name,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            **releases(),
             "shape": self._arguments.shape,
             "dtype": self._arguments.dtype,
             "prompt_tokens": self._arguments.prompt_tokens,

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
+from common.plain import releases
 from common.shapes import BOS, SHAPES, in_engine, make_model, make_tokenizer
 from common.slowed import ExtraWork, calibrate, slow_down
 
@@ -66,8 +67,7 @@ class Benchmark:
         self.found: dict[str, Any] = {
             "arguments": {name: str(value) for name, value in vars(arguments).items()},
             "device": self._device.name,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            **releases(),
         }
 
     def run(self) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 import transformers
+from common.plain import load_plain, releases
 
 from pytest_quantcheck import Documents, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
@@ -96,19 +97,7 @@ class Plain:
     """A variant loaded and scored as a short script would."""
 
     def __init__(self, folder: str, variant: str, device: str) -> None:
-        is_cuda = device.startswith("cuda")
-        dtype = torch.float16 if is_cuda else torch.float32
-        options: dict[str, Any] = {}
-        if variant == "int8":
-            options["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
-        elif variant != "fp16":
-            options["quantization_config"] = transformers.BitsAndBytesConfig(
-                load_in_4bit=True, bnb_4bit_quant_type=variant, bnb_4bit_compute_dtype=dtype
-            )
-        self.model = transformers.AutoModelForCausalLM.from_pretrained(
-            folder, dtype=dtype, device_map={"": device}, **options
-        ).eval()
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        self.model, self.tokenizer = load_plain(folder, variant, device)
         self.device = device
 
     @torch.inference_mode()
@@ -214,8 +203,7 @@ def write(rows: list[Row], out: Path | None, device: str) -> None:
     """Keep what is known so far: a run that is cut short loses nothing."""
     about = {
         "device": device,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        **releases(),
         "rows": [asdict(row) for row in rows],
     }
     if out:

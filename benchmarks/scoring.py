@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-import transformers
 from common.cells import Cell
 from common.early import stop_early
 from common.meter import Meter
 from common.peer import Peer, peer_version
+from common.plain import releases
 from common.requests import WINDOW, WORKLOADS, Work, make_work
 from common.roofline import Peaks, measure_peaks
 from common.shapes import SHAPES, in_engine, make_model, make_tokenizer, quantize
@@ -66,8 +66,7 @@ class Benchmark:
             "device": self._device.name,
             "shape": arguments.shape,
             "dtype": arguments.dtype,
-            "torch": torch.__version__,
-            "transformers": transformers.__version__,
+            **releases(),
             "lm_eval": peer_version(),
         }
 

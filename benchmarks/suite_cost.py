@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import transformers
 from common.peer import LARGEST_BATCH, peer_version, quiet
 from common.phases import show_phases, timed_phases
+from common.plain import load_plain
 from common.plugin import plugin_options
 
 from pytest_quantcheck.measure.device import choose_device
@@ -169,18 +169,7 @@ def _read(file: Path) -> list[dict[str, Any]]:
 def _load(folder: str, variant: str, device: str) -> Any:  # noqa: ANN401 - no types
     from lm_eval.models.huggingface import HFLM
 
-    dtype = torch.float16 if device.startswith("cuda") else torch.float32
-    options: dict[str, Any] = {}
-    if variant == "int8":
-        options["quantization_config"] = transformers.BitsAndBytesConfig(load_in_8bit=True)
-    elif variant == "nf4":
-        options["quantization_config"] = transformers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
-        )
-    model = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, device_map={"": device}, **options
-    )
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model, tokenizer = load_plain(folder, variant, device)
     return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=LARGEST_BATCH, device=device)
 
 
