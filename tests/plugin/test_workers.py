@@ -102,8 +102,9 @@ def test_without_a_list_the_drivers_files_are_counted(host, tmp_path):
     assert visible_gpus({}, root=host(n_devices=2)) == ("0", "1")
 
 
-def test_each_worker_gets_a_gpu_and_its_share_of_cores(specs):
-    share = str(max(1, n_cores() // 2))
+@pytest.mark.parametrize(("cores", "share"), [(9, "4"), (2, "1"), (1, "1")])
+def test_each_worker_gets_a_gpu_and_its_share_of_cores(specs, monkeypatch, cores, share):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
     first, second = specs("popen", "popen", visible="GPU-a,MIG-b,GPU-c")
     assert first == {VISIBLE: "GPU-a", "OMP_NUM_THREADS": share}
     assert second == {VISIBLE: "MIG-b", "OMP_NUM_THREADS": share}

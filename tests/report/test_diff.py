@@ -85,9 +85,9 @@ def test_long_texts_take_milliseconds(alphabet):
     rng = random.Random(0)
     first, second = ("".join(rng.choices(alphabet, k=100_000)) for _ in range(2))
 
-    started = time.perf_counter()
+    started = time.process_time()
     compare(first, second)
     compare(first, first[:50_000] + "!" + first[50_000:])
 
     # Measured: 2 to 12 ms. A quadratic comparison of 100,000 characters takes minutes.
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1

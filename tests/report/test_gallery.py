@@ -164,9 +164,9 @@ def test_outputs_of_a_hundred_thousand_characters_take_milliseconds(alphabet):
     rng = random.Random(0)
     first, second = ("".join(rng.choices(alphabet, k=100_000)) for _ in range(2))
 
-    started = time.perf_counter()
+    started = time.process_time()
     lines = gallery(replace(FLIP, prompt=first, reference_output=first, variant_output=second))
 
     # Measured: 1 to 12 ms.
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
     assert len(lines) < 25
