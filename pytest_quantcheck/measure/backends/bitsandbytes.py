@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,6 @@ from pytest_quantcheck.measure.backends.loading import (
 )
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.weights import (
     classification_heads,
     matches,
@@ -85,15 +83,10 @@ class BitsandbytesBackend:
         if is_int8:
             separate_sequences(opened.model)
         return in_memory(
-            Loaded(
-                model=opened.model,
-                tokenizer=opened.tokenizer,
-                device=opened.device,
-                compute_dtype=str(compute).removeprefix("torch."),
-                weights=replace(weights, revision=opened.revision),
-                disk_bytes=opened.disk_bytes,
-                overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
-            )
+            opened,
+            weights,
+            compute=compute,
+            overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
         )
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:

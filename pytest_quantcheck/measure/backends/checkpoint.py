@@ -21,7 +21,6 @@ from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
 from pytest_quantcheck.measure.backends.transformers import DTYPES
 from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.stored import read_stored, with_digests
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.engine.weights import read_weights
@@ -78,15 +77,10 @@ class CheckpointBackend:
         if is_int8:
             separate_sequences(opened.model)
         return in_memory(
-            Loaded(
-                model=opened.model,
-                tokenizer=opened.tokenizer,
-                device=opened.device,
-                compute_dtype=str(torch.float32 if in_float32 else dtype).removeprefix("torch."),
-                weights=replace(weights, method=describe(settings), revision=opened.revision),
-                disk_bytes=opened.disk_bytes,
-                overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
-            )
+            opened,
+            replace(weights, method=describe(settings)),
+            compute=torch.float32 if in_float32 else dtype,
+            overflow_note=INT8_ON_BF16 if is_int8 and native == "bf16" else "",
         )
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,7 +13,6 @@ from pytest_quantcheck.measure.backends.loading import (
     skeleton,
     upcast_to_float32,
 )
-from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.engine.weights import read_weights
 from pytest_quantcheck.measure.reference import native_precision
 
@@ -49,6 +47,7 @@ class TransformersBackend:
         """
         dtype = DTYPES[variant.precision]
         canonical = DTYPES[native_precision(source)]
+        on_cpu = source.device == "cpu"
         opened = open_checkpoint(variant, source, dtype=dtype)
         weights = read_weights(
             opened.model,
@@ -57,24 +56,11 @@ class TransformersBackend:
             skipped=variant.skip_modules,
         )
         weights = attach_adapter(opened.model, source, weights, dtype=dtype)
-        if source.device == "cpu":
+        if on_cpu:
             upcast_to_float32(opened.model)
-        return in_memory(
-            Loaded(
-                model=opened.model,
-                tokenizer=opened.tokenizer,
-                device=opened.device,
-                compute_dtype=_name(torch.float32 if source.device == "cpu" else dtype),
-                weights=replace(weights, revision=opened.revision),
-                disk_bytes=opened.disk_bytes,
-            )
-        )
+        return in_memory(opened, weights, compute=torch.float32 if on_cpu else dtype)
 
     def estimate_bytes(self, variant: Variant, source: ModelSource) -> int:
         """Return about how many bytes the loaded variant takes, without loading it."""
         dtype = torch.float32 if source.device == "cpu" else DTYPES[variant.precision]
         return skeleton(source.of(variant)).num_parameters() * dtype.itemsize
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
