@@ -96,12 +96,7 @@ def result_of(
 def log_likelihoods(job: Job, prompts: Sequence[ChoicePrompt]) -> list[list[float]]:
     """Return the log-likelihood in nats of each choice, summed in float64, per example."""
     requests = [request for prompt in prompts for request in prompt.requests]
-    owners = [
-        job.place(example)
-        for example, prompt in zip(job.examples, prompts, strict=True)
-        for _ in prompt.requests
-    ]
-    with named_errors(owners):
+    with named_errors(job.owners([prompt.requests for prompt in prompts])):
         found = job.loaded.score(requests, advance=job.advance_of(len(requests)))
     sums = iter([math.fsum(values.tolist()) for values in found])
     return [[next(sums) for _ in prompt.requests] for prompt in prompts]

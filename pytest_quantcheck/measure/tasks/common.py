@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.measure.handle import Handle
-    from pytest_quantcheck.measure.protocols import Advance, LoadedClassifier, LoadedModel
+    from pytest_quantcheck.measure.protocols import (
+        Advance,
+        LoadedClassifier,
+        LoadedModel,
+        ScoreRequest,
+    )
     from pytest_quantcheck.workloads.base import Workload
     from pytest_quantcheck.workloads.example import Example
 
@@ -41,6 +46,11 @@ class Job:
     def place(self, example: Example[Any]) -> str:
         """Return how errors name an example."""
         return f"example {example.id} of {self.workload.name}"
+
+    def owners(self, requests: Sequence[Sequence[ScoreRequest]]) -> list[str]:
+        """Return how errors name the example of each request, from those of every example."""
+        pairs = zip(self.examples, requests, strict=True)
+        return [self.place(example) for example, own in pairs for _ in own]
 
     def advance_of(self, requests: int) -> Advance | None:
         """Return what counts requests, of which `requests` are all, as examples."""

@@ -75,11 +75,7 @@ def compare_documents(
             "expected one vocabulary in both checkpoints"
         )
     windows = windows_of(job)
-    owners = [
-        job.place(example)
-        for example, found in zip(job.examples, windows, strict=True)
-        for _ in found
-    ]
+    owners = job.owners(windows)
     with named_errors(owners):
         compared = iter(reference.divergences(variant, advance=job.advance_of(len(owners))))
     return tuple(_document(job.loaded, found, [next(compared) for _ in found]) for found in windows)

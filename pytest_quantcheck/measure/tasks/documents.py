@@ -119,13 +119,8 @@ def _requests(job: Job, example: Example[Any]) -> list[ScoreRequest]:
 
 def _token_losses(job: Job, windows: Sequence[Sequence[ScoreRequest]]) -> list[NDArray[np.float64]]:
     """Return the negative log-likelihood of each token, in nats, per document."""
-    owners = [
-        job.place(example)
-        for example, found in zip(job.examples, windows, strict=True)
-        for _ in found
-    ]
     requests = [request for found in windows for request in found]
-    with named_errors(owners):
+    with named_errors(job.owners(windows)):
         scores = iter(job.loaded.score(requests, advance=job.advance_of(len(requests))))
     return [-np.concatenate([next(scores) for _ in found]).astype(np.float64) for found in windows]
 
