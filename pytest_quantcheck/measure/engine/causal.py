@@ -252,7 +252,8 @@ class CausalModel(LoadedTransformer):
 
     def _parts(self) -> Split | None:
         """Return body and head; None where the two do not make the model's own logits."""
-        forward = self._chosen().forward
+        chosen = self._chosen()
+        forward = chosen.forward or chosen.padded
         if forward is not None:
             return forward.split
         if self._split is None:

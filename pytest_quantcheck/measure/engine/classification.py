@@ -11,6 +11,7 @@ import torch
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.measure.engine.llm_int8 import has_int8_layers
 from pytest_quantcheck.measure.engine.loaded import (
     LoadedTransformer,
     known_context_tokens,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.protocols import Advance
 
 _FEWEST_LABELS = 2
-_INT8_LAYER = "Linear8bitLt"
 
 
 class ClassificationModel(LoadedTransformer):
@@ -194,9 +194,8 @@ def _labels(model: PreTrainedModel) -> tuple[str, ...]:
 
 def _takes_one(model: PreTrainedModel) -> bool:
     """Return whether sequences must be forwarded one by one."""
-    is_int8 = any(type(module).__name__ == _INT8_LAYER for module in model.modules())
     # Decoders find the end of each sequence by the padding token, and refuse batches without one.
-    return is_int8 or model.config.get_text_config().pad_token_id is None
+    return has_int8_layers(model) or model.config.get_text_config().pad_token_id is None
 
 
 def _no_language_model(what: str) -> UsageError:

@@ -6,6 +6,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.measure.engine.llm_int8 import has_int8_layers
+from pytest_quantcheck.measure.engine.rotary import growing_rotations
 from pytest_quantcheck.measure.engine.spread import n_devices
 
 if TYPE_CHECKING:
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _FULL, _SLIDING = "full_attention", "sliding_attention"
-_LENGTH_DEPENDENT = {"dynamic", "longrope"}
-"""Rotary embeddings that change with the longest sequence of a batch."""
 _TAKEN = {"attention_mask", "position_ids", "past_key_values", "use_cache"}
 
 
@@ -50,14 +50,14 @@ def layout_of(model: PreTrainedModel) -> Layout | None:
         or implementation not in {"sdpa", "eager"}
         or not windows
         or n_devices(model) > 1
-        or _rope_types(config) & _LENGTH_DEPENDENT
+        or any(growing_rotations(config))
     ):
         return None
     weight: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
     return Layout(
         windows=windows,
         additive=weight.dtype if implementation == "eager" else None,
-        pads=not any(type(module).__name__ == "Linear8bitLt" for module in model.modules()),
+        pads=not has_int8_layers(model),
     )
 
 
@@ -71,10 +71,3 @@ def _windows(config: object) -> dict[str, int | None]:
     if _SLIDING in kinds and not isinstance(window, int):
         return {}
     return {kind: window if kind == _SLIDING else None for kind in kinds}
-
-
-def _rope_types(config: object) -> set[str]:
-    """Return the kinds of rotary embeddings; a model may have one for each kind of layer."""
-    settings = getattr(config, "rope_parameters", None) or {}
-    nested = [one for one in settings.values() if isinstance(one, dict)]
-    return {str(one.get("rope_type", "default")) for one in (settings, *nested)}

@@ -132,6 +132,11 @@ def is_llm_int8(model: PreTrainedModel) -> bool:
     return any(getattr(state, "threshold", 0.0) for state in states)
 
 
+def has_int8_layers(model: PreTrainedModel) -> bool:
+    """Return whether any layer of `model` is one of LLM.int8, with outlier columns or without."""
+    return any(type(module).__name__ == "Linear8bitLt" for module in model.modules())
+
+
 def separate_sequences(model: PreTrainedModel) -> None:
     """Make every LLM.int8 layer of `model` treat sequences separately, in batches and in packs.
 

@@ -13,7 +13,7 @@ import torch
 from pytest_quantcheck.measure.engine.answers import as_answers
 from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
 from pytest_quantcheck.measure.engine.rooms import Rooms
-from pytest_quantcheck.measure.engine.segments import segments_on
+from pytest_quantcheck.measure.engine.segments import separate_segments
 from pytest_quantcheck.measure.engine.trie import as_key, owners_of
 from pytest_quantcheck.measure.engine.upload import upload
 
@@ -86,8 +86,7 @@ class PaddedForward:
         work = partial(self.split.body.states, tokens.view(count, length))
         if self.rooms is None:
             return work().flatten(0, 1)
-        rows = np.repeat(np.arange(count), length)
-        segments = segments_on(self._device, rows, [-1] * count)
+        segments = separate_segments(count, length, device=self._device)
         return run_packed(work, segments, self.rooms).flatten(0, 1)
 
 

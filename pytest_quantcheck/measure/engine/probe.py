@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.attention import TreeAttention, UnsupportedAttentionError
@@ -16,7 +14,8 @@ from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.padded import PaddedForward
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
-from pytest_quantcheck.measure.engine.segments import segments_on
+from pytest_quantcheck.measure.engine.rotary import growing_rotations
+from pytest_quantcheck.measure.engine.segments import separate_segments
 from pytest_quantcheck.measure.engine.spread import n_devices
 from pytest_quantcheck.measure.engine.tree import PackForward
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, find_varlen
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.engine.attention import Kernel
     from pytest_quantcheck.measure.engine.head import Split
-    from pytest_quantcheck.measure.engine.segments import Segments
 
 _LENGTH = 32
 _BRANCHES = ((12, 20), (12, 20), (12, 12), (0, 0))
@@ -41,7 +39,6 @@ _TOLERANCES = {torch.float32: 1e-3, torch.float16: 0.1, torch.bfloat16: 0.1}
 _INT8_TOLERANCE = 0.3
 """LLM.int8 amplifies what a batch of another shape rounds differently."""
 _WINDOWS = ("sliding_window", "attention_chunk_size", "window_size", "local_attention")
-_GROWING_ROTATIONS = {"dynamic", "longrope"}
 _ORIGINAL = "original_max_position_embeddings"
 
 
@@ -106,7 +103,7 @@ def _packs(split: Split, model: PreTrainedModel, device: str, wanted: Plan | Non
     if not split.body.takes_positions:
         return "no places of tokens can be given"
     inputs = _probe_inputs(split.vocabulary)
-    with packed(_as_segments(inputs, device)):
+    with packed(separate_segments(*inputs.shape, device=device)):
         states = split.body.states(inputs.to(device))
     expected = split.head.logits(states.flatten(0, 1))
     reason = "no kernel"
@@ -178,22 +175,11 @@ def longest_sequence(config: Any, *, with_windows: bool = True) -> int | None:  
     """
     text = config.get_text_config()
     bounds = [getattr(text, name, None) for name in _WINDOWS if with_windows]
-    rotations = getattr(text, "rope_parameters", None) or getattr(text, "rope_scaling", None)
-    for rotation in _nested(rotations):
-        kind = rotation.get("rope_type", rotation.get("type"))
-        if kind in _GROWING_ROTATIONS:
-            bounds += [rotation.get(_ORIGINAL), getattr(text, _ORIGINAL, None)]
-            bounds.append(getattr(text, "max_position_embeddings", None))
+    for rotation in growing_rotations(text):
+        bounds += [rotation.get(_ORIGINAL), getattr(text, _ORIGINAL, None)]
+        bounds.append(getattr(text, "max_position_embeddings", None))
     known = [one for one in bounds if isinstance(one, int) and one > 0]
     return min(known, default=None)
-
-
-def _nested(rotations: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the parameters of rotary embeddings: one set, or one for each kind of layer."""
-    if isinstance(rotations, Mapping):
-        yield rotations
-        for one in rotations.values():
-            yield from _nested(one)
 
 
 def _batches(reason: str) -> Choice:
@@ -219,12 +205,6 @@ def _probe_inputs(vocabulary: int) -> torch.Tensor:
         inputs[row, :second] = inputs[1, :second]
         inputs[row, :first] = inputs[0, :first]
     return inputs
-
-
-def _as_segments(inputs: torch.Tensor, device: str) -> Segments:
-    """Return what tells LLM.int8 to take a plain batch as it takes packs."""
-    count, length = inputs.shape
-    return segments_on(device, np.repeat(np.arange(count), length), [-1] * count)
 
 
 def _packed_logits(forward: PackForward, inputs: torch.Tensor) -> torch.Tensor:

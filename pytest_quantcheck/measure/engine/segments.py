@@ -48,9 +48,6 @@ def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segment
     parents : sequence of int
         For each segment the one it continues, which has a smaller number; -1 where there is none.
     """
-    depths: list[int] = []
-    for parent in parents:
-        depths.append(depths[parent] + 1 if parent >= 0 else 0)
     count = len(parents)
     above = np.append(np.asarray(parents, np.int64), -1)
     numbers = np.asarray(rows, np.int64)
@@ -65,8 +62,21 @@ def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segment
         parents=found[1],
         starts=found[2],
         pieces=found[3].view(-1, 3),
-        depth=max(depths, default=0),
+        depth=max(depths_of(parents), default=0),
     )
+
+
+def separate_segments(count: int, length: int, *, device: str) -> Segments:
+    """Return the segments of so many sequences, none of which continues another."""
+    return segments_on(device, np.repeat(np.arange(count), length), [-1] * count)
+
+
+def depths_of(parents: Sequence[int]) -> list[int]:
+    """Return how many ancestors each segment has; parents as for `segments_on`."""
+    depths: list[int] = []
+    for parent in parents:
+        depths.append(depths[parent] + 1 if parent >= 0 else 0)
+    return depths
 
 
 def batch_segments(count: int, length: int, device: torch.device) -> Segments:

@@ -119,7 +119,7 @@ def _packed_bytes(tensors: Mapping[str, torch.Tensor], parameters: int) -> int |
     """Return the bytes of a packed layer; None if it is not packed."""
     codes = [t for t in tensors.values() if not t.is_floating_point() or t.element_size() == 1]
     scales = [t for t in tensors.values() if t.is_floating_point() and t.element_size() > 1]
-    size = sum(t.numel() * t.element_size() for t in tensors.values())
+    size = sum(t.nbytes for t in tensors.values())
     if not codes or not scales or size * 8 > parameters * _MOST_PACKED_BITS:
         return None
     return size

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from pytest_quantcheck.measure.engine.segments import depths_of
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
@@ -211,10 +212,7 @@ def adapt_varlen(
 
 def _depths(pack: Pack) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Yield, for each depth, the rows below its segments and their own: (n, 2) each."""
-    depths: list[int] = []
-    for parent in pack.parents.tolist():
-        depths.append(depths[parent] + 1 if parent >= 0 else 0)
-    depth = np.array(depths)
+    depth = np.array(depths_of(pack.parents.tolist()))
     starts, stops = pack.starts[:-1], pack.starts[1:]
     has_below = pack.ends > stops
     for number in range(int(depth.max()) + 1):

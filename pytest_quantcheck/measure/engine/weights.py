@@ -142,7 +142,7 @@ def _parameters(model: PreTrainedModel, skipped: Sequence[str]) -> Iterator[_Par
 def _packed(parameter: _Parameter) -> _Packed | None:
     """Return the integers behind a parameter if it really holds some with their scales."""
     tensor: Any = parameter.tensor
-    size = tensor.numel() * tensor.element_size()
+    size = tensor.nbytes
     state = getattr(tensor, "quant_state", None)
     if state is not None and size <= (parameters := math.prod(state.shape)):
         # Whatever dtype the integers lie in, they take at most 8 bits each.
@@ -160,7 +160,7 @@ def _state_bytes(state: Any) -> int:  # noqa: ANN401 - bitsandbytes has no types
     tensors = [state.absmax, state.code]
     if state.nested:
         tensors += [state.offset, state.state2.absmax, state.state2.code]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    return sum(tensor.nbytes for tensor in tensors)
 
 
 def digest_of(module: torch.nn.Module, tensor: torch.Tensor, canonical: torch.dtype) -> str:
