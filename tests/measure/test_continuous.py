@@ -10,8 +10,8 @@ import pytest
 import tiny_models
 import torch
 import transformers
+from engines import in_engine
 from test_generation import GREEDY, NEW_TOKENS, one_by_one, prompts, short, tokens_of
-from test_scoring import under
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine.continuous import Machine
@@ -92,7 +92,7 @@ def test_prompts_of_many_lengths_take_as_many_steps_as_one_batch(load, monkeypat
 
 
 def test_a_row_that_ends_makes_room_for_the_next_prompt(load, monkeypatch):
-    loaded = under(load("llama", "fp16"), None)
+    loaded = in_engine(load("llama", "fp16"))
     free = tokens_of(loaded.generate(prompts(), GREEDY))
     loaded._generator.ending = replace(loaded._generator.ending, tokens=(free[0][2], 2))
     expected = loaded.generate(prompts(), GREEDY)
@@ -105,7 +105,7 @@ def test_a_row_that_ends_makes_room_for_the_next_prompt(load, monkeypatch):
 
 
 def test_the_batch_shrinks_as_outputs_end(load, monkeypatch):
-    loaded = under(load("llama", "fp16"), None)
+    loaded = in_engine(load("llama", "fp16"))
     free = tokens_of(loaded.generate(prompts(), GREEDY))
     early = {one[3] for one in free[:8]}
     loaded._generator.ending = replace(loaded._generator.ending, tokens=(*early, 2))
@@ -118,7 +118,7 @@ def test_out_of_memory_starts_again_with_fewer_rows(load, monkeypatch):
     loaded = load("llama", "fp16")
     asked = [[5, 6 + i] for i in range(12)]
     expected = loaded.generate(asked, short(3))
-    tight = under(loaded, None)
+    tight = in_engine(loaded)
     assert tight._generator.plan == ROWS
     sizes = watched(loaded, monkeypatch, most=4)
     assert tight.generate(asked, short(3)) == expected
@@ -127,7 +127,7 @@ def test_out_of_memory_starts_again_with_fewer_rows(load, monkeypatch):
 
 
 def test_one_prompt_that_does_not_fit_is_an_error(load, monkeypatch):
-    tight = under(load("llama", "fp16"), None)
+    tight = in_engine(load("llama", "fp16"))
     assert tight._generator.plan == ROWS
     watched(tight, monkeypatch, most=0)
     with pytest.raises(MeasurementError, match="a prompt of 2 tokens with 3 new ones"):

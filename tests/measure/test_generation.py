@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from test_scoring import under
+from engines import in_engine
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
@@ -74,7 +74,7 @@ def test_outputs_end_before_the_first_end_token(load):
     loaded = load("llama", "fp16")
     free = tokens_of(loaded.generate(prompts(), GREEDY))
     end = free[0][3]
-    early = under(loaded, None)
+    early = in_engine(loaded)
     early._generator.ending = replace(early._generator.ending, tokens=(end, 2))
     for before, after in zip(free, early.generate(prompts(), GREEDY), strict=True):
         assert after.tokens == (before[: before.index(end)] if end in before else before)
@@ -104,7 +104,7 @@ def test_the_checkpoints_own_settings_have_no_effect(load):
 
 
 def test_models_without_an_end_token_generate_to_the_last(load):
-    endless = under(load("llama", "fp16"), None)
+    endless = in_engine(load("llama", "fp16"))
     endless._generator.ending = replace(endless._generator.ending, tokens=())
     assert {len(one.tokens) for one in endless.generate(prompts(), short(5))} == {5}
 
@@ -115,7 +115,7 @@ def test_end_tokens_are_the_generation_configs_else_the_tokenizers(load, ends, e
     own = loaded.model.generation_config.eos_token_id
     loaded.model.generation_config.eos_token_id = ends
     try:
-        assert under(loaded, None)._generator.ending.tokens == expected
+        assert in_engine(loaded)._generator.ending.tokens == expected
     finally:
         loaded.model.generation_config.eos_token_id = own
 
@@ -132,7 +132,7 @@ def test_logits_that_are_not_finite_name_the_prompt(load, monkeypatch):
 
     monkeypatch.setattr(loaded.model, "generate", broken)
     with pytest.raises(NonFiniteLogitsError, match="not finite") as caught:
-        under(loaded, None).generate([[5, 6], [7, 8], [9, 9]], short(3))
+        in_engine(loaded).generate([[5, 6], [7, 8], [9, 9]], short(3))
     assert caught.value.request == 1
 
 
@@ -155,7 +155,7 @@ def test_out_of_memory_starts_again_in_smaller_packs(load, monkeypatch):
     asked = [[5, 6 + i] for i in range(12)]
     expected = loaded.generate(asked, short(3))
     sizes = scarce(loaded, monkeypatch, 4)
-    tight = under(loaded, None)
+    tight = in_engine(loaded)
     assert tight.generate(asked, short(3)) == expected
     assert sizes == [12, 6, 3, 3, 3, 3]
     assert (loaded.pack_limit, tight.pack_limit) == (None, 3)
@@ -165,7 +165,7 @@ def test_one_prompt_that_does_not_fit_is_an_error(load, monkeypatch):
     loaded = load("mamba", "fp16")
     scarce(loaded, monkeypatch, 0)
     with pytest.raises(MeasurementError, match="a prompt of 2 tokens with 3 new ones"):
-        under(loaded, None).generate([[5, 6], [7, 8], [9, 9]], short(3))
+        in_engine(loaded).generate([[5, 6], [7, 8], [9, 9]], short(3))
 
 
 def stopped(*strings, new_tokens=NEW_TOKENS):
