@@ -70,7 +70,7 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
         return [*_sentences(checks, rows, width), *_left_out(checks)]
     outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
     table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
-    return table if "" in columns else [*table, *_left_out(checks)]
+    return table if "" in columns else [*table, *_remarks(checks, width), *_left_out(checks)]
 
 
 def _sentences(
@@ -83,12 +83,28 @@ def _sentences(
             f"{row['verdict']} {row['workload']} {check.variant} {row['metric']}: "
             f"{row[_measured(checks)]}, budget {row['budget']}"
         )
-        lines = textwrap.wrap(
-            text, max(width, 20), initial_indent=" ", subsequent_indent="   ",
-            break_long_words=False, break_on_hyphens=False,
-        )  # fmt: skip
-        found += [Line(text=line, outcome=check.outcome) for line in lines]
+        text = "; ".join(filter(None, (text, wording.settling(check))))
+        found += _wrapped(text, check.outcome, width)
     return found
+
+
+def _remarks(checks: Sequence[CheckRecord], width: int) -> list[Line]:
+    """Return what would settle each check, where a table has no column for it."""
+    found: list[Line] = []
+    for check in checks:
+        if text := wording.settling(check):
+            where = wording.place(check) or "(weights)"
+            what = f"{check.outcome.upper()} {where} {check.variant} {_metric(check)}"
+            found += _wrapped(f"{what}: {text}", check.outcome, width)
+    return found
+
+
+def _wrapped(text: str, outcome: str, width: int) -> list[Line]:
+    lines = textwrap.wrap(
+        text, max(width, 20), initial_indent=" ", subsequent_indent="   ",
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    return [Line(text=line, outcome=outcome) for line in lines]
 
 
 def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:

@@ -154,7 +154,7 @@ def limit_with_side(check: CheckRecord) -> str:
 
 def remark(check: CheckRecord) -> str:
     """Return what stands behind the outcome: what would settle it, or why it is special."""
-    parts = (_remark(check), early_stop(check), "toothless" if check.is_toothless else "")
+    parts = (settling(check), early_stop(check), "toothless" if check.is_toothless else "")
     return ", ".join(filter(None, parts))
 
 
@@ -191,7 +191,8 @@ def _advice(check: CheckRecord) -> str:
     return f"use more {more}, fewer budgets or a looser limit"
 
 
-def _remark(check: CheckRecord) -> str:
+def settling(check: CheckRecord) -> str:
+    """Return what would settle the check, or why the outcome is special; nothing for most."""
     if check.is_waived and check.outcome != "pass":
         return f"waived until {check.waive_until}"
     if check.reason == "on_these_examples":

@@ -49,7 +49,7 @@ def test_where_no_table_fits_each_check_is_a_sentence(width):
     assert max(len(line.text) for line in lines) <= width
     said = " ".join(line.text.strip() for line in lines)
     assert said.startswith("INCONCLUSIVE triage int4 accuracy: ")
-    assert said.endswith(", budget <= 3.0 pp")
+    assert said.endswith(", budget <= 3.0 pp; ~2,900 more examples")
     assert said.partition(": ")[2].partition(",")[0] in wide[1].text
     assert {line.outcome for line in lines} == {"inconclusive"}
 
@@ -159,6 +159,16 @@ def test_each_model_has_its_own_checks_and_measurements_and_warnings_come_last()
     assert own.environment == first
     assert theirs.environment == second
     assert theirs.warnings == ["mind the gap"]
+
+
+@pytest.mark.parametrize("width", [200, 100, 80, 60])
+def test_what_would_settle_a_check_is_said_at_any_width(width):
+    undecided = replace(CHECK, outcome="inconclusive", n=100, needed_n=300)
+
+    lines = [line.text for line in check_table([CHECK, undecided], width=width)]
+
+    assert max(map(len, lines)) <= width
+    assert sum("~200 more examples" in line for line in lines) == 1
 
 
 STOPPED = replace(CHECK, n=352, n_planned=2400, stopped_early=True)
