@@ -57,12 +57,12 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
         columns.remove(column)
         lines = table_lines(rows, columns, right=RIGHT)
     if max(map(len, lines)) > width:
-        interval = measured.partition(" ")[2]
+        estimate = f"estimate {measured.partition(' ')[2]}"
         named = [
-            {**row, "variant": check.variant, interval: row[measured]}
+            {**row, "variant": check.variant, estimate: row[measured]}
             for row, check in zip(rows, checks, strict=True)
         ]
-        columns[columns.index(measured)] = interval
+        columns[columns.index(measured)] = estimate
         lines = table_lines(named, columns, right=RIGHT)
         if max(map(len, lines)) > width:
             lines = table_lines(named, columns, right=RIGHT, is_tight=True)

@@ -3,7 +3,9 @@
 A block of output stands behind a comment that names its command and what is shown of it:
 
     <!-- pytest tests/test_helpdesk.py: summary -->
+    <!-- pytest tests/test_helpdesk.py: narrow summary -->
     <!-- pytest tests/test_helpdesk.py: failure test_prices[int4] -->
+    <!-- pytest tests/test_helpdesk.py: 2 flips of test_prices[int4] -->
 
 `python tests/docs/refresh.py` runs the commands again and rewrites the blocks.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import io
 import json
 import os
 import re
@@ -20,9 +23,12 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from pytest_quantcheck.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +37,7 @@ ROOT = Path(__file__).parent.parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 SHOWING = (
     "README.md",
+    "docs/index.md",
     "docs/tutorial.md",
     "docs/how-to/own-scorer.md",
     "docs/how-to/own-variant.md",
@@ -52,11 +59,14 @@ ROW = re.compile(
     r"^ (?P<workload>\S+) +(?P<variant>int\d[\w-]*(?: \([\w.]+\))?) +"
     r"(?P<metric>(?:reference )?\w+(?: \w+)*?)  .*?"
     r"(?P<estimate>-?[\d.]+)(?: %| pp)? \[(?P<low>-?[\d.]+), (?P<high>-?[\d.]+)\] +"
-    r"(?P<budget>[<>]= \S+(?: %| pp)?) +(?P<n>[\d,]+) +(?P<verdict>[A-Z]+)",
+    r"(?P<budget>[<>]= \S+(?: %| pp)?) +(?:(?P<n>[\d,]+) +)?(?P<verdict>[A-Z]+)",
     re.MULTILINE,
 )
 COUNTS = re.compile(r"^quantcheck: .*decided.*$", re.MULTILINE)
+FLIP = re.compile(r"^    \S+(?: \[.*\])?  (?:lost|gained)", re.MULTILINE)
 _COLUMNS = "160"
+_NARROW_COLUMNS = "104"
+"""About as many as the page of a repository shows."""
 _PATIENCE_SECONDS = 900
 
 
@@ -85,14 +95,19 @@ def rows(text: str) -> list[dict[str, str]]:
 
 def part_of(output: str, part: str) -> str:
     """Return what a document shows of an output."""
-    what, _, name = part.partition(" ")
-    if what == "summary":
-        start = re.search(r"^=+ quantcheck · .*$", output, re.MULTILINE).start()
-        return output[start : COUNTS.search(output, start).end()] + "\n"
-    if what == "failure":
-        start = re.search(rf"^_+ {re.escape(name)} _+$", output, re.MULTILINE).end() + 1
-        return output[start : output.index("\n", output.index("  reproduce:", start)) + 1]
-    raise ValueError(f"{part!r}: expected summary or failure NAME")
+    match part.split(" "):
+        case ["summary"] | ["narrow", "summary"]:
+            found = [*re.finditer(r"^=+ quantcheck · .*$", output, re.MULTILINE)]
+            start = found["narrow" in part].start()
+            return output[start : COUNTS.search(output, start).end()] + "\n"
+        case ["failure", name]:
+            start = re.search(rf"^_+ {re.escape(name)} _+$", output, re.MULTILINE).end() + 1
+            return output[start : output.index("\n", output.index("  reproduce:", start)) + 1]
+        case [count, "flips", "of", name]:
+            text = part_of(output, f"failure {name}")
+            cut = [*FLIP.finditer(text)][int(count)].start()
+            return text[:cut] + "    …\n" + text[text.index("  reproduce:") :]
+    raise ValueError(f"{part!r}: expected [narrow] summary, failure NAME, or N flips of NAME")
 
 
 def example(folder: Path, *, is_tutorial: bool) -> Path:
@@ -120,17 +135,24 @@ def _in_a_year() -> str:
 def run(command: str, folder: Path) -> str:
     """Return what a command prints in a copy of the example project, on the CPU."""
     first, *arguments = shlex.split(command)
+    written = folder / "run.json"
     assert first == "pytest", command
     is_own = any(name in command for name in ("test_helpdesk", "test_serving"))
     project = example(folder, is_tutorial=not is_own)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments,
-         "-p", "no:cacheprovider", "-p", "no:randomly", "--color=no", "--quant-device=cpu"],
+         "-p", "no:cacheprovider", "-p", "no:randomly", "--color=no", "--quant-device=cpu",
+         f"--quant-json={written}"],
         cwd=project, env=os.environ | {"COLUMNS": _COLUMNS, "PYTEST_ADDOPTS": ""},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode in {0, 1}, done.stdout + done.stderr
-    return done.stdout.replace(" --quant-device=cpu", "").replace(_in_a_year(), WAIVED_UNTIL)
+    narrow = io.StringIO()
+    if written.exists():
+        with redirect_stdout(narrow):
+            main(["report", str(written), "--width", _NARROW_COLUMNS, "--color", "no"])
+    printed = done.stdout + narrow.getvalue()
+    return printed.replace(" --quant-device=cpu", "").replace(_in_a_year(), WAIVED_UNTIL)
 
 
 def once(folder: Path, command: str) -> str:

@@ -58,7 +58,8 @@ def test_the_workloads_shown_read_the_files_shown(tmp_path):
         name: one.examples() for name, one in sorted(names.items()) if isinstance(one, Workload)
     }
 
-    assert {name: len(examples) for name, examples in found.items()} == {"sums": 2, "tickets": 3}
+    counts = {name: len(examples) for name, examples in found.items()}
+    assert counts == {"capitals": 2, "sums": 2, "tickets": 3}
     first = found["tickets"][0]
     assert (first.id, first.cluster, first.slice) == ("t-17", "c4", "parcel")
     assert first.item.prompt == "Ticket: My parcel is late.\nQueue:"
@@ -97,7 +98,8 @@ def test_variants_shown_can_be_declared(tmp_path):
 
 
 def test_pages_add_different_files_to_the_example():
-    paths = [found["path"] for name in ADDING for found in FILE.finditer((ROOT / name).read_text())]
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ADDING]
+    paths = [path for text in texts for path in {found["path"] for found in FILE.finditer(text)}]
 
     shared = {path for path in paths if paths.count(path) > 1}
     assert shared == {"pyproject.toml"}

@@ -10,8 +10,8 @@ from shown import COUNTS, ROOT, SHOWING, TUTORIAL, blocks, once, part_of, rows, 
 
 PAGES = [ROOT / name for name in SHOWING]
 BLOCKS = [block for page in PAGES for block in blocks(page)]
-SUMMARIES = [block for block in BLOCKS if block.part == "summary"]
-FAILURES = [block for block in BLOCKS if block.part.startswith("failure")]
+SUMMARIES = [block for block in BLOCKS if block.part.endswith("summary")]
+FAILURES = [block for block in BLOCKS if block not in SUMMARIES]
 WHOLE = "pytest tests/test_helpdesk.py"
 GPU_COMMAND = "pytest --quant-gate=strict --quant-require-gpu"
 CI_COMMAND = "pytest --junitxml=quality.xml --quant-json=quality.json"
@@ -87,6 +87,8 @@ def test_every_run_that_is_asked_for_is_made(page):
         "make demo",  # what CI and the tests of the example do
         "make test",
         "pip install .",
+        "python3 -m venv .venv && . .venv/bin/activate",
+        "pip install '.[json-schema]'",
         "cd example_project",
         GPU_COMMAND,
     }
