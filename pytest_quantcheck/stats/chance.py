@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scipy import stats
+from pytest_quantcheck.stats.proportion import p_at_least
 
 if TYPE_CHECKING:
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -45,6 +45,4 @@ def is_at_chance(scores: ExampleScores, chance: float) -> bool:
     (True, False)
     """
     n_right = int(scores.values.sum())
-    if n_right == 0:
-        return True
-    return bool(stats.binom.sf(n_right - 1, len(scores.values), chance) > _LEVEL)
+    return p_at_least(n_right, scores.values.size, share=chance) > _LEVEL

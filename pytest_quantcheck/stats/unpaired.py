@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.stats.inversion import student_quantile
 
 if TYPE_CHECKING:
     from pytest_quantcheck.stats.scores import ExampleScores
@@ -68,12 +69,12 @@ def compare_means(first: ExampleScores, second: ExampleScores, *, alpha: float) 
         raise MeasurementError("no score differs from another, so there is no error to estimate")
     degrees = variance**2 / sum(one.variance**2 / (one.n - 1) for one in (before, after))
     value, error = after.value - before.value, math.sqrt(variance)
-    reach = float(stats.t.isf(alpha, degrees)) * error
+    reach = student_quantile(alpha, df=degrees) * error
     return MeanDifference(
         value=value,
         low=value - reach,
         high=value + reach,
-        p_larger=float(stats.t.sf(value / error, degrees)),
+        p_larger=float(special.stdtr(degrees, -value / error)),
     )
 
 

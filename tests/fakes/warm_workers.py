@@ -34,7 +34,6 @@ asked.recv(1)  # until the worker is gone
 _ROOMS = ("fixtures", "laboratory", "plan", "session", "summary")
 _MODULES = (
     "pytest",
-    "scipy.stats",
     *(f"pytest_quantcheck.plugin.{room}" for room in _ROOMS),
 )
 
