@@ -62,10 +62,6 @@ ORACLES = {
         "calibration/test_latency_simulation.py::"
         "test_level_holds_for_every_way_that_orders_can_fall",
     ],
-    "p95 ratio": [
-        "stats/test_p95_ratio.py::test_interval_agrees_with_scipy",
-        "calibration/test_p95_ratio_simulation.py::test_few_verdicts_at_the_limit_are_wrong",
-    ],
     "McNemar, described only": [
         "stats/test_oracles.py::test_mcnemar_is_that_of_statsmodels",
         "stats/test_mcnemar.py::test_published_value",
