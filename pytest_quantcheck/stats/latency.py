@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from pytest_quantcheck.core.latency import MIN_LOADS, MIN_PAIRS
-from pytest_quantcheck.core.verdict import Estimate
-from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.stats.inversion import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from pytest_quantcheck.core.verdict import Levels
 
 _EXACT_UP_TO = 100
 
@@ -185,68 +181,3 @@ def _block_medians(
     ordered, starts = logs[np.lexsort((logs, blocks))], np.cumsum(counts) - counts
     middle = ordered[starts + (counts - 1) // 2] + ordered[starts + counts // 2]
     return np.asarray(middle / 2)
-
-
-def estimate_latency_ratio(runs: TimedRuns, *, limit: float, levels: Levels) -> Estimate:
-    """Return the latency ratio with its interval, and p-values of "it is at most `limit`".
-
-    Parameters
-    ----------
-    runs : TimedRuns
-        Without the warm-up. Pairs run back to back; where the two models do not fit in memory
-        together, a block is one load of each with several runs.
-    limit : float
-        Variant over reference, above 0.
-    levels : Levels
-        The interval has level 1 - 2·alpha_pass.
-
-    Returns
-    -------
-    Estimate
-        The pseudo-median over blocks; n counts the blocks.
-
-    Raises
-    ------
-    UsageError
-        The limit is not above 0, or there are too few blocks for these levels.
-    MeasurementError
-        A time is impossible, or a block lacks one of the models.
-
-    Notes
-    -----
-    Where the true ratio is the limit, a random order within each block makes ln ratio - ln limit
-    symmetric, whatever drift or autocorrelation there is: the test needs nothing else. Blocks in a
-    fixed order lack that. The pseudo-median is not the ratio of the two medians.
-
-    References
-    ----------
-    As for `rank_signed`.
-    """
-    if not 0 < limit < math.inf:
-        raise UsageError(f"the latency ratio is limited to {limit}; give a number above 0")
-    values = log_ratios(runs)
-    _check_number(values.size, runs, levels)
-    ranks = rank_signed(values)
-    interval = ranks.invert(alpha=levels.alpha_pass)
-    return Estimate(
-        value=math.exp(ranks.pseudo_median),
-        low=math.exp(interval.low),
-        high=math.exp(interval.high),
-        confidence_level=1 - 2 * levels.alpha_pass,
-        p_pass=ranks.p_pass(math.log(limit)),
-        p_fail=ranks.p_fail(math.log(limit)),
-        n=values.size,
-        n_clusters=None,
-        method="Wilcoxon signed-rank test of log ratios (Hodges-Lehmann estimate)",
-    )
-
-
-def _check_number(n: int, runs: TimedRuns, levels: Levels) -> None:
-    """Refuse fewer blocks than the rule asks for, or than could show anything: p is 2⁻ⁿ or more."""
-    is_repeated = n > 0 and int(np.min(_count_runs(runs))) > 1
-    kind, least = ("blocks of several runs", MIN_LOADS) if is_repeated else ("pairs", MIN_PAIRS)
-    least = max(least, math.ceil(-math.log2(min(levels.alpha_pass, levels.alpha_fail))))
-    if n < least:
-        raise UsageError(
-            f"{n} {kind} were timed; a latency ratio takes {least} or more at these error rates"
-        )

@@ -5,11 +5,10 @@ from scipy import stats
 from tabulation import Table
 
 from pytest_quantcheck.core.budget import Gate
-from pytest_quantcheck.stats.family import levels
-from pytest_quantcheck.stats.quantile import estimate_quantile
-from pytest_quantcheck.stats.skewed_mean import estimate_skewed_mean
+from pytest_quantcheck.stats.ratio_mean import ClusterSums
+from pytest_quantcheck.stats.skewed_mean import estimate_skewed_ratio_mean
+from pytest_quantcheck.stats.timing.percentile import RunsOver
 
-LEVELS = levels(0.05, 1)
 ALPHA = 0.05
 
 
@@ -36,7 +35,8 @@ def rates(draw, runs, rng, *, n, limit):
     """Return shares of PASS by the p-value alone and under either gate, and of FAIL."""
     counts = dict.fromkeys(("unguarded", "regression", "strict", "fail"), 0)
     for _ in range(runs):
-        found = estimate_skewed_mean(draw(rng, n))
+        means = ClusterSums(sums=draw(rng, n), sizes=np.ones(n))
+        found = estimate_skewed_ratio_mean(means, least=0.0)
         counts["fail"] += found.p_fail(limit) <= ALPHA
         if found.p_pass(limit) <= ALPHA:
             counts["unguarded"] += 1
@@ -56,13 +56,12 @@ def measure_means(cell, runs, rng):
 def measure_quantiles(cell, _runs, _rng):
     """Return the chances of a false PASS and a false FAIL where the limit is the quantile."""
     n, quantile = cell["n"], cell["quantile"]
-    chances = stats.binom.pmf(np.arange(n + 1), n, 1 - quantile)
-    false_pass = false_fail = 0.0
-    for over, chance in enumerate(chances):
-        values = np.repeat([2.0, 0.5], [over, n - over])
-        found = estimate_quantile(values, quantile=quantile, limit=1.0, levels=LEVELS)
-        false_pass += chance * (found.p_pass <= LEVELS.alpha_pass)
-        false_fail += chance * (found.p_fail <= LEVELS.alpha_fail)
+    over = np.arange(n + 1)
+    chances = stats.binom.pmf(over, n, 1 - quantile)
+    tests = RunsOver(n=n, share=1 - quantile, weight=1.0)
+    false_pass, false_fail = (
+        float(chances @ (p(over) <= ALPHA)) for p in (tests.p_pass, tests.p_fail)
+    )
     return {"false_pass": false_pass, "false_fail": false_fail}
 
 

@@ -15,9 +15,10 @@ from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.noise import floor_of, measure_noise
 from pytest_quantcheck.stats.procedures import judge
+from pytest_quantcheck.stats.ratio_mean import ClusterSums
 from pytest_quantcheck.stats.scores import ExampleScores, metric_level, pooled_quantile
 from pytest_quantcheck.stats.sequential.trial import can_stop
-from pytest_quantcheck.stats.skewed_mean import estimate_skewed_mean
+from pytest_quantcheck.stats.skewed_mean import estimate_skewed_ratio_mean
 
 KEYWORDS = ("max_mean_kl", "max_p99_kl", "min_top1_agreement")
 
@@ -79,7 +80,8 @@ def test_a_limit_far_from_the_truth_is_decided_and_one_on_it_is_not(keyword, kep
 
 def test_documents_of_one_length_are_tested_as_their_means():
     documents = draw(40, sizes=(200, 201))
-    means = estimate_skewed_mean(np.array([one.mean() for one in documents]))
+    alone = ClusterSums(sums=np.array([one.mean() for one in documents]), sizes=np.ones(40))
+    means = estimate_skewed_ratio_mean(alone, least=0.0)
     estimate = verdict("max_mean_kl", 0.05, scores_of(documents)).estimate
     assert estimate.value == pytest.approx(means.mean)
     assert estimate.p_pass == pytest.approx(means.p_pass(0.05), rel=1e-9)

@@ -44,7 +44,7 @@ def straighten(evidence: Evidence, contrast: Contrast, *, limit: Limit, levels: 
 
     References
     ----------
-    See `skewed_mean.estimate_skewed_mean`.
+    See `skewed_mean.estimate_skewed_ratio_mean`.
     """
     is_tested = evidence.untested is None and evidence.estimate.method == RATIO_MEAN_METHOD
     if limit.statistic not in _COMPARISONS or not is_tested:

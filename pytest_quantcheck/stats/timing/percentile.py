@@ -140,9 +140,10 @@ def examine_percentile(
 
     References
     ----------
-    Runs as many as they are: `quantile.estimate_quantile`. Effective number of an autoregressive
-    series: G. E. P. Box, G. M. Jenkins, "Time Series Analysis" (1976), section 2.1. The bias: F. H.
-    C. Marriott, J. A. Pope, Biometrika 41 (1954) 390.
+    Exact binomial test; where all runs count it agrees with `scipy.stats.binomtest` and
+    `scipy.stats.quantile_test`. Effective number of an autoregressive series: G. E. P. Box, G. M.
+    Jenkins, "Time Series Analysis" (1976), section 2.1. The bias: F. H. C. Marriott, J. A. Pope,
+    Biometrika 41 (1954) 390.
     """
     quantile = _quantile(limit)
     values = variant_milliseconds(limit, samples, n=look.n)
@@ -181,7 +182,7 @@ def explain(limit: Limit, evidence: Evidence, *, look: Look) -> tuple[Reason, st
     """Return why runs show neither side, where it is for their number or their dependence."""
     tests = RunsOver(n=evidence.estimate.n, share=1 - _quantile(limit), weight=1.0)
     over = np.array(evidence.estimate.counts["over"])
-    needed = examples_for_quantile(_quantile(limit), alpha=look.levels.alpha_pass)
+    needed = needed_runs(limit, levels=look.levels)
     if tests.n < needed:
         percent = 100 * _quantile(limit)
         note = f"p{percent:g} of {tests.n} runs: {needed} are needed to show anything"

@@ -4,6 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
+from scipy import stats
 from timed import loads, pairs
 
 from pytest_quantcheck.core.grammar import parse_limit
@@ -11,7 +12,7 @@ from pytest_quantcheck.core.latency import Stop
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.family import levels
-from pytest_quantcheck.stats.quantile import estimate_quantile
+from pytest_quantcheck.stats.quantile import quantile_interval
 from pytest_quantcheck.stats.serving import judge_latency
 from pytest_quantcheck.stats.timing import percentile
 from pytest_quantcheck.stats.timing.percentile import (
@@ -37,14 +38,18 @@ def judge(percent, value, samples, family=1):
 @pytest.mark.parametrize("percent", [50, 90, 95, 99])
 @pytest.mark.parametrize("limit", [90.0, 105.0, 120.0, 130.0])
 def test_independent_runs_are_tested_as_the_binomial_rule_says(percent, limit):
-    found = judge(percent, limit, timed(300)).estimate
-    oracle = estimate_quantile(
-        1000 * TIMES[:300], quantile=percent / 100, limit=limit, levels=LEVELS
-    )
+    found, values = judge(percent, limit, timed(300)).estimate, 1000 * TIMES[:300]
+    interval = quantile_interval(values, quantile=percent / 100, alpha=0.05)
+    over = int(np.sum(values > limit))
 
-    assert (found.value, found.low, found.high) == (oracle.value, oracle.low, oracle.high)
-    assert (found.p_pass, found.p_fail) == pytest.approx((oracle.p_pass, oracle.p_fail))
-    assert (found.n, found.counts) == (300, oracle.counts)
+    assert found.value == np.quantile(values, percent / 100, method="inverted_cdf")
+    assert (found.low, found.high) == (interval.low, interval.high)
+    for p, side in ((found.p_pass, "less"), (found.p_fail, "greater")):
+        oracle = stats.binomtest(over, 300, 1 - percent / 100, alternative=side)
+        assert p == pytest.approx(oracle.pvalue)
+        tested = stats.quantile_test(values, q=limit, p=percent / 100, alternative=side)
+        assert p == pytest.approx(tested.pvalue)
+    assert (found.n, found.counts) == (300, {"over": over})
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pytest_quantcheck.core.latency import Stop
 from pytest_quantcheck.core.verdict import Outcome, Reason
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.stats.family import levels
-from pytest_quantcheck.stats.latency import estimate_latency_ratio, rank_signed
+from pytest_quantcheck.stats.latency import log_ratios, rank_signed
 from pytest_quantcheck.stats.serving import LatencyWatch, judge_latency
 from pytest_quantcheck.stats.timing.times import timed_runs
 
@@ -34,11 +34,15 @@ def judge(keyword, value, samples, family=1):
 def test_without_early_looks_the_verdict_is_that_of_signed_ranks(metric):
     samples = noisy(1.03, 60, looks=())
     verdict = judge(f"max_{metric}_ratio", 1.03, samples)
-    oracle = estimate_latency_ratio(timed_runs(samples, metric, n=60), limit=1.03, levels=LEVELS)
+    oracle = rank_signed(log_ratios(timed_runs(samples, metric, n=60)))
+    interval = oracle.invert(alpha=0.05)
 
     found = verdict.estimate
-    assert (found.value, found.low, found.high) == (oracle.value, oracle.low, oracle.high)
-    assert (found.p_pass, found.p_fail, found.n) == (oracle.p_pass, oracle.p_fail, 60)
+    ends = math.exp(interval.low), math.exp(interval.high)
+    assert (found.value, found.low, found.high) == (math.exp(oracle.pseudo_median), *ends)
+    limit = math.log(1.03)
+    assert (found.p_pass, found.p_fail) == (oracle.p_pass(limit), oracle.p_fail(limit))
+    assert found.n == 60
     assert verdict.levels == LEVELS
 
 
