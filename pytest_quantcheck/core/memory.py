@@ -24,21 +24,15 @@ class MemoryUse:
 
     @property
     def peak_bytes(self) -> int | None:
-        """Most bytes at all; None without CUDA.
+        """Most bytes at any time, of the phases that are known; None without CUDA.
 
         Examples
         --------
         >>> use = MemoryUse(
         ...     weight_bytes=60, kv_cache_bytes=20, peak_prefill_bytes=90, peak_decode_bytes=100
         ... )
-        >>> use.peak_bytes, use.kv_cache_share
-        (100, 0.2)
+        >>> use.peak_bytes
+        100
         """
-        if self.peak_prefill_bytes is None or self.peak_decode_bytes is None:
-            return None
-        return max(self.peak_prefill_bytes, self.peak_decode_bytes)
-
-    @property
-    def kv_cache_share(self) -> float | None:
-        """Share of the peak that keys and values are; None without CUDA."""
-        return self.kv_cache_bytes / self.peak_bytes if self.peak_bytes else None
+        phases = self.peak_prefill_bytes, self.peak_decode_bytes
+        return max((one for one in phases if one is not None), default=None)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pytest_quantcheck.core.memory import MemoryUse  # noqa: TC001 - revived
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeRecord:
@@ -28,30 +30,6 @@ class RatioRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryRecord:
-    """What one model takes while it serves one request batch."""
-
-    weight_bytes: int
-    """As stored: parameters, buffers and quantization state."""
-    peak_prefill_bytes: int | None
-    """Most memory allocated during prefill; None where the device does not tell, as on a CPU."""
-    peak_decode_bytes: int | None
-    """Most memory allocated while tokens are generated."""
-    kv_cache_bytes: int | None
-    """Keys and values of the whole batch at its longest, a part of the peaks."""
-    disk_bytes: int | None
-    """Weight files that it was loaded from; None where they are not known."""
-
-    @property
-    def peak_bytes(self) -> int | None:
-        """Most memory allocated at any time of a request; None where the device does not tell."""
-        found = [
-            one for one in (self.peak_prefill_bytes, self.peak_decode_bytes) if one is not None
-        ]
-        return max(found, default=None)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ServingRecord:
     """How one model served one request batch, again and again."""
 
@@ -72,9 +50,7 @@ class ServingRecord:
     host_bound_share: float | None
     """Share of the runs in which the host, not the device, set the pace; None where the device
     keeps no time of its own."""
-    memory: MemoryRecord
-    load_seconds: float | None
-    """Time to load the model; None where that was not timed."""
+    memory: MemoryUse
     cost_per_million_tokens: float | None
     """Of generated tokens at this throughput, in the currency of the hour's price; None where no
     price is set."""

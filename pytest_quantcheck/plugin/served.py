@@ -11,7 +11,6 @@ import numpy as np
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.serving import (
     LatencyRecord,
-    MemoryRecord,
     RatioRecord,
     ServingRecord,
     TimeRecord,
@@ -149,7 +148,7 @@ def level_of(timed: TimedPair, limit: Limit, *, variant: bool) -> float:
 
 
 def _side(timed: TimedPair, side: TimedSide, place: Place, *, is_variant: bool) -> ServingRecord:
-    samples, memory = timed.samples, side.memory
+    samples = timed.samples
     served = samples.variant if is_variant else samples.reference
     times = {
         metric: values_of(samples, metric, variant=is_variant) for metric in ("ttft", "tpot", "e2e")
@@ -166,14 +165,7 @@ def _side(timed: TimedPair, side: TimedSide, place: Place, *, is_variant: bool) 
         e2e=_time(times["e2e"], place.alpha),
         tokens_per_second=rate,
         host_bound_share=samples.host_bound_share(variant=is_variant),
-        memory=MemoryRecord(
-            weight_bytes=memory.weight_bytes,
-            peak_prefill_bytes=memory.peak_prefill_bytes,
-            peak_decode_bytes=memory.peak_decode_bytes,
-            kv_cache_bytes=memory.kv_cache_bytes,
-            disk_bytes=memory.disk_bytes,
-        ),
-        load_seconds=memory.load_seconds,
+        memory=side.memory,
         cost_per_million_tokens=None
         if price is None
         else price / (_SECONDS_PER_HOUR * rate) * _MILLION,

@@ -17,8 +17,9 @@ from pytest_quantcheck.report.serving import described, is_host_bound, where
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from pytest_quantcheck.core.memory import MemoryUse
     from pytest_quantcheck.core.record import CheckRecord
-    from pytest_quantcheck.core.serving import LatencyRecord, MemoryRecord, TimeRecord
+    from pytest_quantcheck.core.serving import LatencyRecord, TimeRecord
 
 _DECIDED = "decided"
 
@@ -124,7 +125,7 @@ def _memory(one: LatencyRecord) -> list[str]:
     ]
 
 
-def _parts(memory: MemoryRecord) -> Sequence[str]:
+def _parts(memory: MemoryUse) -> Sequence[str]:
     """Return what the memory is made of; largest in prefill or while tokens are generated."""
     figures = (
         ("weights", memory.weight_bytes),

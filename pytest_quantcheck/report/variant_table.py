@@ -65,8 +65,8 @@ def _rows(run: RunRecord, *, is_short: bool) -> list[dict[str, str]]:
     levels = _levels(run.measurements, is_short=is_short)
     shapes = by_shape(run.latencies)
     timed = serving_cells(run.latencies) if len(shapes) == 1 else {}
-    served = {side.variant_label for one in run.latencies for side in (one.reference, one.variant)}
-    shown = {label, *levels, *served} - {""}
+    served = [side.variant_label for one in run.latencies for side in (one.reference, one.variant)]
+    shown = dict.fromkeys(name for name in (label, *levels, *served) if name)
     headers = dict.fromkeys(header for row in (*levels.values(), *timed.values()) for header in row)
     return [
         {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pytest_quantcheck.core.memory import MemoryUse
 from pytest_quantcheck.core.serving import (
     LatencyRecord,
-    MemoryRecord,
     RatioRecord,
     ServingRecord,
     TimeRecord,
@@ -22,12 +22,13 @@ def time(median_ms, spread=0.01):
     )
 
 
-MEMORY = MemoryRecord(
+MEMORY = MemoryUse(
     weight_bytes=2_480_000_000,
     peak_prefill_bytes=2_900_000_000,
     peak_decode_bytes=2_700_000_000,
     kv_cache_bytes=36_000_000,
     disk_bytes=2_471_645_608,
+    load_seconds=3.5,
 )
 REFERENCE = ServingRecord(
     variant="fp16",
@@ -40,7 +41,6 @@ REFERENCE = ServingRecord(
     tokens_per_second=49.8,
     host_bound_share=0.1,
     memory=MEMORY,
-    load_seconds=3.5,
     cost_per_million_tokens=None,
 )
 VARIANT = replace(
