@@ -10,6 +10,7 @@ VISIBLE = "[...document.querySelectorAll('{}')].filter(one => !one.hidden)"
 ROWS = VISIBLE.format(".verdicts tbody")
 CARDS = VISIBLE.format(".card")
 USABLE_SECONDS = 2.0
+A4_COLUMNS = 718
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def test_a_large_page_is_usable_within_two_seconds(chromium, large):
     begin = time.perf_counter()
 
     chromium.open(large)
-    chromium.click("[data-kind=lucky]")
+    chromium.click("[data-kind=better]")
     count = chromium.value(f"{CARDS}.length")
 
     assert count == 20
@@ -92,12 +93,12 @@ def test_cards_are_filtered_and_come_in_parts(page):
     assert page.value(f"{CARDS}.length") == 40
     assert page.value("document.getElementById('card-count').textContent") == "40 of 3,000 shown"
 
-    page.click("[data-kind=harmful]")
+    page.click("[data-kind=worse]")
     page.type("#card-variant", "int4")
     page.type("#card-slice", "slice 3")
     assert page.value(f"{CARDS}.length") == 20
     text = page.value(f"{CARDS}[7].innerText")
-    for part in ("HARMFUL", "int4", "slice 3", "margin", "Prompt", "Expected", "Reference"):
+    for part in ("HARMFUL", "triage · slice 3 · accuracy · int4", "margin", "Prompt", "Expected"):
         assert part in text
     page.type("#card-search", "example-000")
     assert 0 < page.value(f"{CARDS}.length") <= 20
@@ -105,13 +106,22 @@ def test_cards_are_filtered_and_come_in_parts(page):
     assert page.value("document.getElementById('card-count').textContent") == "No example matches."
 
 
-def test_the_first_difference_is_marked(page):
-    sides = "[...document.querySelector('.card .sides').querySelectorAll('mark')]"
+@pytest.mark.parametrize(
+    ("reference", "variant", "marks"),
+    [
+        ("total 86.49", "total 86.59", ["49", "59"]),
+        ("one, two, three", "one, six, three", ["two", "six"]),
+        ("86.49", "13.20", []),
+        ("yes", "yes, no", ["", ", no"]),
+    ],
+)
+def test_the_first_difference_is_marked_unless_all_differs(page, reference, variant, marks):
+    sides = f"marked({reference!r}, {variant!r})"
 
-    first, second = page.value(f"{sides}.map(one => one.textContent)")
+    shown = page.value(f"{sides}.map(one => one.querySelector('mark')?.textContent)")
 
-    assert first != second
-    assert first.split()[0] != second.split()[0]
+    assert [one or "" for one in shown] == (marks or ["", ""])
+    assert page.value(f"{sides}.map(one => one.textContent)") == [reference, variant]
 
 
 def test_hostile_text_is_text(chromium, page_of):
@@ -143,11 +153,14 @@ def test_the_policy_stops_what_a_page_should_never_do(page):
 
 def test_a_printed_page_holds_what_is_folded_away(page):
     page.call("Emulation.setEmulatedMedia", media="print")
+    page.resize(A4_COLUMNS, 1000)
 
     shown = page.value("document.querySelector('.how dl').getBoundingClientRect().height")
     hidden = page.value("getComputedStyle(document.querySelector('.filters')).display")
+    width = page.value("document.documentElement.scrollWidth")
 
     page.call("Emulation.setEmulatedMedia", media="")
     assert shown > 0
     assert hidden == "none"
+    assert width <= A4_COLUMNS
     assert page.printed().startswith(b"%PDF")

@@ -198,7 +198,8 @@ def _card(change: Change, longest: int) -> dict[str, Plain]:
         "e": None if change.expected is None else capped(change.expected, longest),
         "a": outputs.reference,
         "b": outputs.variant,
-        "k": "harmful" if change.loss > 0 else "lucky",
+        "k": "worse" if change.loss > 0 else "better",
+        "f": True if METRICS[change.metric].is_correctness else None,
         "c": _change(change),
     }
 

@@ -208,9 +208,9 @@ def test_flips_are_found_in_the_per_example_records():
     cards = cards_of(render_html(known.run(check), {key: first, check.examples: second}))
 
     assert [(card["i"], card["k"]) for card in cards] == [
-        ("e3", "harmful"),
-        ("e0", "harmful"),
-        ("e2", "lucky"),
+        ("e3", "worse"),
+        ("e0", "worse"),
+        ("e2", "better"),
     ]
     assert cards[1] == {
         "w": "triage",
@@ -222,7 +222,8 @@ def test_flips_are_found_in_the_per_example_records():
         "e": "a",
         "a": "a",
         "b": "x",
-        "k": "harmful",
+        "k": "worse",
+        "f": True,
         "c": "margin +1.00 → -0.50 nats",
     }
 
@@ -232,6 +233,18 @@ def test_without_per_example_records_the_worst_of_each_budget_are_shown():
 
     assert [card["v"] for card in cards] == ["int4 (nf4)", "int8"]
     assert (cards[0]["i"], cards[0]["p"]) == ("e17", "Which queue?\nMy card was charged twice.")
+
+
+def test_only_what_is_right_or_wrong_is_a_flip():
+    loss = replace(known.FLIP, reference_value=2.0, variant_value=2.5)
+    document = replace(known.CHECK, metric="perplexity", level_unit="perplexity", worst=[loss])
+
+    flip, text = cards_of(render_html(known.run(known.CHECK, document), {}))
+
+    assert (flip["f"], flip["k"], flip["a"]) == (True, "worse", " billing")
+    assert "f" not in text
+    assert (text["k"], text["a"], text["b"]) == ("worse", "", "")
+    assert text["c"] == "2.000 → 2.500 nats per token"
 
 
 @pytest.mark.parametrize("redact", [Redact.TEXT, Redact.IDS])

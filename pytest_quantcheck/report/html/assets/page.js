@@ -140,17 +140,21 @@ function startCards() {
 }
 
 function cardOf(card) {
-  const article = element("article", `card ${card.k}`);
+  const article = element("article", "card");
   const head = element("header");
-  const isLost = card.k === "harmful";
-  head.append(element("span", `badge ${isLost ? "fail" : "pass"}`, isLost ? "HARMFUL" : "LUCKY"));
-  for (const [name, text] of [["b", card.i], ["span", card.s], ["span", card.w], ["span", card.v]]) {
-    if (text) head.append(element(name, name === "b" ? "id" : "from", text));
+  const isWorse = card.k === "worse";
+  const [harm, luck] = card.f ? ["HARMFUL", "LUCKY"] : ["WORSE", "BETTER"];
+  head.append(element("span", `badge ${isWorse ? "fail" : "pass"}`, isWorse ? harm : luck));
+  head.append(element("b", "id", card.i));
+  const from = element("span", "from");
+  for (const part of [card.w, card.s, card.m, card.v]) {
+    if (part) from.append(from.firstChild ? " · " : "", element("bdi", "", part));
   }
+  head.append(from);
   if (card.c) head.append(element("span", "change", card.c));
   article.append(head);
-  if (card.p) article.append(named("Prompt", text("prompt", card.p)));
-  if (card.e) article.append(named("Expected", text("", card.e)));
+  if (card.p) article.append(named(card.a || card.b ? "Prompt" : "Text", text(card.p)));
+  if (card.e) article.append(named("Expected", text(card.e)));
   if (card.a || card.b) {
     const [before, after] = marked(card.a, card.b);
     const sides = element("div", "sides");
@@ -166,31 +170,31 @@ function named(label, content) {
   return box;
 }
 
-function text(className, content) {
-  const box = element("pre", className, content);
+function text(content) {
+  const box = element("pre", "", content);
   box.dir = "auto";
+  if (!content) box.append(element("i", "muted", "empty"));
   if (content.length > 600) box.tabIndex = 0;
   return box;
 }
+
+// Both texts, their first difference marked where the rest says something.
 
 function marked(one, other) {
   const shortest = Math.min(one.length, other.length);
   let start = 0;
   while (start < shortest && one[start] === other[start]) start += 1;
-  if (start === one.length && start === other.length) return [text("", one), text("", other)];
   start = wordStart(one, start);
   let end = 0;
   const rest = shortest - start;
   while (end < rest && one[one.length - 1 - end] === other[other.length - 1 - end]) end += 1;
   while (end > 0 && isInWord(one, one.length - end)) end -= 1;
+  const common = one.slice(0, start) + one.slice(one.length - end);
   return [one, other].map((whole) => {
-    const box = text("", "");
-    box.append(whole.slice(0, start));
+    const box = text(whole);
     const middle = whole.slice(start, whole.length - end);
-    if (middle) box.append(element("mark", "", middle));
-    box.append(whole.slice(whole.length - end));
-    if (!whole) box.append(element("i", "muted", "empty"));
-    if (whole.length > 600) box.tabIndex = 0;
+    if (!middle || !/[\p{L}\p{N}]/u.test(common)) return box;
+    box.replaceChildren(whole.slice(0, start), element("mark", "", middle), whole.slice(whole.length - end));
     return box;
   });
 }
