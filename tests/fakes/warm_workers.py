@@ -31,11 +31,11 @@ os.close(0)
 os.close(1)
 asked.recv(1)  # until the worker is gone
 """
-_ROOMS = ("fixtures", "laboratory", "plan", "session", "summary")
-_MODULES = (
-    "pytest",
-    *(f"pytest_quantcheck.plugin.{room}" for room in _ROOMS),
+PLUGIN_MODULES = tuple(
+    f"pytest_quantcheck.plugin.{name}"
+    for name in ("fixtures", "laboratory", "plan", "session", "summary")
 )
+"""What a run of the plugin imports, apart from models."""
 
 
 class WarmWorkers:
@@ -101,7 +101,7 @@ def serve(folder: Path) -> None:
 
 def _import_all() -> None:
     """Import what a worker imports."""
-    for name in _MODULES:
+    for name in ("pytest", *PLUGIN_MODULES):
         import_module(name)
 
 

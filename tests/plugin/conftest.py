@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 from timed_suite import TABLES
-from warm_workers import WarmWorkers
+from warm_workers import PLUGIN_MODULES, WarmWorkers
 
 import pytest_quantcheck
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # pytest run inside pytest forgets what it imported: what is imported here stays, once.
-for name in ("fixtures", "laboratory", "plan", "session", "summary"):
-    import_module(f"pytest_quantcheck.plugin.{name}")
+for name in PLUGIN_MODULES:
+    import_module(name)
 
 
 FAKES = Path(__file__).parent.parent / "fakes"
@@ -160,7 +160,6 @@ def project(
         "PYTHONPATH", os.pathsep.join([str(FAKES), os.environ.get("PYTHONPATH", "")])
     )
     monkeypatch.setenv("COLUMNS", "160")
-    monkeypatch.syspath_prepend(str(FAKES))
     monkeypatch.delitem(sys.modules, "quantcheck_fake", raising=False)
     return Project(pytester, monkeypatch, warm_workers)
 
