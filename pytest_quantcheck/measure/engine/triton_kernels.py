@@ -13,7 +13,7 @@ import triton.language as tl
 def search_kernel(  # type: ignore[no-untyped-def]
     inputs,
     clean,
-    whole,
+    marks,
     pieces,
     threshold,
     width,
@@ -23,7 +23,6 @@ def search_kernel(  # type: ignore[no-untyped-def]
     """Copy a piece of a segment without its outliers, and mark the columns that hold one."""
     piece = tl.program_id(0)
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    segment = tl.load(pieces + piece * 3)
     start = tl.load(pieces + piece * 3 + 1)
     end = tl.load(pieces + piece * 3 + 2)
     found = tl.zeros([COLUMNS], dtype=tl.int32)
@@ -35,8 +34,7 @@ def search_kernel(  # type: ignore[no-untyped-def]
         outlier = tl.abs(value.to(tl.float32)) >= threshold
         tl.store(clean + at, tl.where(outlier, 0.0, value), mask=inside)
         found = found | tl.max(outlier.to(tl.int32), 0)
-    # Pieces of one segment may write the same 1 at the same time.
-    tl.store(whole + segment * width + column, found, mask=(column < width) & (found > 0))
+    tl.store(marks + piece * width + column, found, mask=column < width)
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -46,7 +44,7 @@ def keep_kernel(  # type: ignore[no-untyped-def]
     kept,
     chosen,
     above,
-    starts,
+    pieces,
     threshold,
     width,
     room,
@@ -55,14 +53,14 @@ def keep_kernel(  # type: ignore[no-untyped-def]
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
 ):
-    """Keep a segment's inputs in its own columns, row after row, and take them out of the codes."""
-    segment = tl.program_id(0)
+    """Keep a piece's inputs in its own columns, row after row, and take them out of the codes."""
+    piece = tl.program_id(0)
     place = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     is_one = place < columns
     column = tl.load(chosen + first_column + place, mask=is_one, other=0)
-    seen = tl.load(above + segment * room + first_column + place, mask=is_one, other=0)
-    start = tl.load(starts + segment)
-    end = tl.load(starts + segment + 1)
+    seen = tl.load(above + piece * room + first_column + place, mask=is_one, other=0)
+    start = tl.load(pieces + piece * 3 + 1)
+    end = tl.load(pieces + piece * 3 + 2)
     for first in range(start, end, ROWS):
         row = first + tl.arange(0, ROWS)
         inside = (row < end)[:, None] & is_one[None, :]
