@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pytest_quantcheck.measure.engine.replaced import Replaced, proven
 
+if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _EPSILONS = ("variance_epsilon", "eps", "epsilon")
@@ -25,7 +24,7 @@ _MOST_UNITS = 1
 """In the last place: models round twice, before and after the weight, and the kernel once."""
 
 
-class FusedNorms:
+class FusedNorms(Replaced):
     """The modules of a model that are RMSNorm, found by trying one of each kind.
 
     Parameters
@@ -41,31 +40,8 @@ class FusedNorms:
 
     def __init__(self, model: PreTrainedModel) -> None:
         generator = torch.Generator().manual_seed(0)
-        tried: dict[object, bool] = {}
-        self._modules: list[torch.nn.Module] = []
-        for module in model.modules():
-            if not _may_be_norm(module):
-                continue
-            kind = _kind(module)
-            if kind not in tried:
-                tried[kind] = _is_same(module, generator)
-            if tried[kind]:
-                self._modules.append(module)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._modules)
-
-    @contextmanager
-    def installed(self) -> Iterator[None]:
-        """Let them be computed by the kernel; everything is as before afterwards."""
-        try:
-            for module in self._modules:
-                vars(module)["forward"] = partial(_fused, module, _epsilon(module))
-            yield
-        finally:
-            for module in self._modules:
-                vars(module).pop("forward", None)
+        found = proven(model, _kind, lambda module: _is_same(module, generator))
+        super().__init__({one: partial(_fused, one, _epsilon(one)) for one in found})
 
 
 def _may_be_norm(module: torch.nn.Module) -> bool:
@@ -78,13 +54,14 @@ def _may_be_norm(module: torch.nn.Module) -> bool:
         and weight.ndim == 1
         and weight.dtype in {torch.float16, torch.bfloat16}
         and not math.isnan(_epsilon(module))
-        and "forward" not in vars(module)  # what somebody else put there stays
         and len(inspect.signature(module.forward).parameters) == 1
     )
 
 
 def _kind(module: torch.nn.Module) -> object:
     """Return what modules that compute the same have in common: all but the weight's values."""
+    if not _may_be_norm(module):
+        return None
     weight: torch.Tensor = module.weight  # type: ignore[assignment]  # looked at before
     settings = {name: one for name, one in vars(module).items() if isinstance(one, _PLAIN)}
     return type(module), weight.shape, weight.dtype, weight.device, tuple(sorted(settings.items()))

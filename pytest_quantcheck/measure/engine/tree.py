@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from pytest_quantcheck.measure.engine.gates import FusedGates
 from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
 from pytest_quantcheck.measure.engine.norms import FusedNorms
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
 from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.rotations import FusedRotations
 from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.upload import upload
 
@@ -77,9 +79,12 @@ class PackForward:
         self.split = split
         self.longest = longest
         self.rooms = Rooms() if is_llm_int8(attention.model) else None
-        is_fused = device.startswith("cuda") and self.rooms is None
-        self.norms = FusedNorms(attention.model) if is_fused else None
-        """None on a CPU, and where LLM.int8 would amplify what is rounded differently."""
+        self.fused: list[FusedNorms | FusedGates | FusedRotations] = []
+        """What one kernel computes for several: nothing on a CPU."""
+        if device.startswith("cuda"):
+            self.fused = [FusedGates(attention.model), FusedRotations(attention.model)]
+            if self.rooms is None:  # LLM.int8 would amplify what norms round differently
+                self.fused.append(FusedNorms(attention.model))
         self._attention = attention
         self._device = device
 
@@ -90,8 +95,10 @@ class PackForward:
     @contextmanager
     def ready(self) -> Iterator[None]:
         """Return a context in which packs can be forwarded."""
-        norms = self.norms.installed() if self.norms else nullcontext()
-        with self._attention.installed(), norms:
+        with ExitStack() as stack:
+            stack.enter_context(self._attention.installed())
+            for one in self.fused:
+                stack.enter_context(one.installed())
             yield
 
     def states(self, pack: Pack) -> torch.Tensor:
