@@ -18,8 +18,8 @@ def pytest_quantcheck_backends() -> Sequence[BackendSpec]:
     """Return backends that load variants.
 
     Called once, before the first model is loaded, in every process that measures. A variant names
-    its backend: `[tool.quantcheck.variants.mine]` with `backend = "…"`. Two plugins with a backend
-    of one name are a usage error. The built-in backends come through this hook too.
+    its backend: `[tool.quantcheck.variants.mine]` with `backend = "…"`. Two backends of one name,
+    built-in ones included, are a usage error.
     """
     return ()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.core.variant import Variant
-    from pytest_quantcheck.measure.backends.kept import QuantizedStore
+    from pytest_quantcheck.measure.backends.quantized_store import QuantizedStore
     from pytest_quantcheck.measure.shared import Shared
     from pytest_quantcheck.workloads.decoding import Decoding
 

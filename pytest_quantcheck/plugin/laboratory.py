@@ -10,7 +10,7 @@ from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.backends.kept import quantized_store
+from pytest_quantcheck.measure.backends.quantized_store import quantized_store
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine import ENGINE_VERSION

@@ -21,7 +21,7 @@ from pytest_quantcheck.core.grammar import keywords_of, parse_limit
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.backends import kept
+from pytest_quantcheck.measure.backends import quantized_store
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.protocols import LoadedClassifier
 from pytest_quantcheck.plugin.fixtures import Comparison
@@ -88,7 +88,7 @@ def is_limit(keyword):
         ("fixtures", {field.name for field in fields(Comparison)}),
         ("workloads", {*GenerationOptions.__annotations__}),
         ("workloads", {*inspect.signature(pytest_quantcheck.Latency).parameters}),
-        ("settings", {kept.FOLDER, kept.FROM_MIB, kept.MOST_GIB}),
+        ("settings", {quantized_store.FOLDER, quantized_store.FROM_MIB, quantized_store.MOST_GIB}),
         ("command", {*FORMATS}),
     ],
 )

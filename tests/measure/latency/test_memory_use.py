@@ -11,7 +11,7 @@ from served import relaunched, shape, with_graphs
 from pytest_quantcheck.core.memory import MemoryUse
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.backends.kept import QuantizedStore
+from pytest_quantcheck.measure.backends.quantized_store import QuantizedStore
 from pytest_quantcheck.measure.engine.classification import ClassificationModel
 from pytest_quantcheck.measure.latency.memory import memory_use
 from pytest_quantcheck.measure.latency.tensors import resident_bytes, tensor_bytes

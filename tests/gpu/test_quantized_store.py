@@ -9,7 +9,7 @@ import pytest
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
-from pytest_quantcheck.measure.backends.kept import QuantizedStore
+from pytest_quantcheck.measure.backends.quantized_store import QuantizedStore
 from pytest_quantcheck.measure.protocols import ScoreRequest
 
 pytestmark = pytest.mark.gpu

@@ -12,7 +12,7 @@ from test_scoring import requests
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.backends.bitsandbytes import BitsandbytesBackend
-from pytest_quantcheck.measure.backends.kept import QuantizedStore, quantized_store
+from pytest_quantcheck.measure.backends.quantized_store import QuantizedStore, quantized_store
 from pytest_quantcheck.store.lock import locked
 
 NESTED = (("bnb_4bit_use_double_quant", True),)
