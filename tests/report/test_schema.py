@@ -35,6 +35,12 @@ def test_the_published_schema_is_that_of_the_records(tool):
     assert published == tool["render"](), "run python tools/write_schema.py"
 
 
+def test_the_published_list_of_fields_is_that_of_the_records(tool):
+    published = tool["PAGE"].read_text(encoding="utf-8")
+
+    assert published == tool["render_page"](), "run python tools/write_schema.py"
+
+
 def test_a_run_follows_it(validator):
     check = replace(known.CHECK, low=-math.inf, high=None)
     run = known.run(check, latencies=[known_latencies.LATENCY], warnings=["beware"])
