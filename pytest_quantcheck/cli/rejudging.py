@@ -129,8 +129,6 @@ def _decide(
         trial.update(sides.reference.taken(rows), sides.variant.taken(rows))
     if trial.verdict is None:
         raise UsageError(f"its {trial.n} examples do not decide it")
-    if trial.n != check.n:
-        raise UsageError(f"{trial.n} examples decide it, {check.n} in the record")
     return trial.verdict
 
 
