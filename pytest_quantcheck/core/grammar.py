@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.limit import Bound, Limit, Statistic
@@ -14,7 +15,7 @@ from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _LARGEST_RATIO = 10.0
 _MAY_BE_NOTHING = {Unit.FRACTION, Unit.POINTS, Unit.SCORE}
@@ -113,13 +114,18 @@ class _Form:
     quantile: float | None = None
 
 
-def _grammar() -> dict[str, _Form]:
+def _grammar() -> Mapping[str, _Form]:
+    return _forms_of_all(tuple(METRICS.values()))
+
+
+@lru_cache(maxsize=1)
+def _forms_of_all(metrics: tuple[Metric, ...]) -> Mapping[str, _Form]:
     forms = {
         "max_flip_rate": _upper(Statistic.FLIPS, None, Unit.FRACTION),
         "max_harmful_flip_rate": _upper(Statistic.HARMFUL_FLIPS, None, Unit.FRACTION),
         "max_weight_memory_ratio": _upper(Statistic.WEIGHT_RATIO, None, Unit.RATIO),
     }
-    for metric in METRICS.values():
+    for metric in metrics:
         forms |= _forms_of(metric)
     return forms
 
@@ -129,10 +135,9 @@ def _forms_of(metric: Metric) -> dict[str, _Form]:
     if metric.is_of_serving:
         return _serving_forms(metric)
     if metric.is_of_pair:
-        bound = _bound_of(metric)
-        side = "max" if bound is Bound.UPPER else "min"
-        form = _Form(statistic=Statistic.VARIANT_LEVEL, metric=name, bound=bound, unit=level)
-        return {f"{side}_{name}": form}
+        if metric.direction is Direction.LOWER_IS_BETTER:
+            return {f"max_{name}": _upper(Statistic.VARIANT_LEVEL, name, level)}
+        return {f"min_{name}": _lower(Statistic.VARIANT_LEVEL, name, level)}
     if metric.direction is Direction.LOWER_IS_BETTER:
         is_ratio = metric.scale is Scale.NLL
         worse = Statistic.LOG_RATIO if is_ratio else Statistic.RISE
@@ -141,18 +146,11 @@ def _forms_of(metric: Metric) -> dict[str, _Form]:
             f"max_{name}": _upper(Statistic.VARIANT_LEVEL, name, level),
             f"max_reference_{name}": _upper(Statistic.REFERENCE_LEVEL, name, level),
         }
-    lower = Bound.LOWER
     return {
         f"max_{name}_drop": _upper(Statistic.DROP, name, unit),
-        f"min_{name}": _Form(
-            statistic=Statistic.VARIANT_LEVEL, metric=name, bound=lower, unit=level
-        ),
-        f"min_reference_{name}": _Form(
-            statistic=Statistic.REFERENCE_LEVEL, metric=name, bound=lower, unit=level
-        ),
-        f"min_{name}_recovery": _Form(
-            statistic=Statistic.RECOVERY, metric=name, bound=lower, unit=Unit.RATIO
-        ),
+        f"min_{name}": _lower(Statistic.VARIANT_LEVEL, name, level),
+        f"min_reference_{name}": _lower(Statistic.REFERENCE_LEVEL, name, level),
+        f"min_{name}_recovery": _lower(Statistic.RECOVERY, name, Unit.RATIO),
     }
 
 
@@ -171,21 +169,19 @@ def _serving_forms(metric: Metric) -> dict[str, _Form]:
         }
         return {f"max_{name}_ratio": _upper(Statistic.LATENCY_RATIO, name, ratio)} | quantiles
     if metric.scale is Scale.RATE:
-        statistic = Statistic.THROUGHPUT_RATIO
-        form = _Form(statistic=statistic, metric=name, bound=Bound.LOWER, unit=ratio)
-        return {f"min_{name}_ratio": form}
+        return {f"min_{name}_ratio": _lower(Statistic.THROUGHPUT_RATIO, name, ratio)}
     return {
         f"max_{name}_ratio": _upper(Statistic.PEAK_MEMORY_RATIO, name, ratio),
         f"max_{name}_mib": _upper(Statistic.PEAK_MEMORY, name, Unit.MEBIBYTES),
     }
 
 
-def _bound_of(metric: Metric) -> Bound:
-    return Bound.UPPER if metric.direction is Direction.LOWER_IS_BETTER else Bound.LOWER
-
-
 def _upper(statistic: Statistic, metric: str | None, unit: Unit) -> _Form:
     return _Form(statistic=statistic, metric=metric, bound=Bound.UPPER, unit=unit)
+
+
+def _lower(statistic: Statistic, metric: str, unit: Unit) -> _Form:
+    return _Form(statistic=statistic, metric=metric, bound=Bound.LOWER, unit=unit)
 
 
 def _named_flips(keyword: str) -> _Form | None:

@@ -65,20 +65,10 @@ class Metric:
         return self.scale in {Scale.TIME, Scale.RATE, Scale.SIZE}
 
 
-def _share(name: str) -> Metric:
+def _right_or_wrong(name: str, direction: Direction = Direction.HIGHER_IS_BETTER) -> Metric:
     return Metric(
         name=name,
-        direction=Direction.HIGHER_IS_BETTER,
-        scale=Scale.BINARY,
-        level_unit=Unit.FRACTION,
-        degradation_unit=Unit.POINTS,
-    )
-
-
-def _fault(name: str) -> Metric:
-    return Metric(
-        name=name,
-        direction=Direction.LOWER_IS_BETTER,
+        direction=direction,
         scale=Scale.BINARY,
         level_unit=Unit.FRACTION,
         degradation_unit=Unit.POINTS,
@@ -110,12 +100,12 @@ def _time(name: str) -> Metric:
 METRICS = {
     metric.name: metric
     for metric in (
-        _share("accuracy"),
-        _share("accuracy_norm"),
-        _share("exact_match"),
-        _share("contains"),
-        _share("regex_match"),
-        _share("json_valid"),
+        _right_or_wrong("accuracy"),
+        _right_or_wrong("accuracy_norm"),
+        _right_or_wrong("exact_match"),
+        _right_or_wrong("contains"),
+        _right_or_wrong("regex_match"),
+        _right_or_wrong("json_valid"),
         Metric(
             name="score",
             direction=Direction.HIGHER_IS_BETTER,
@@ -123,11 +113,11 @@ METRICS = {
             level_unit=Unit.SCORE,
             degradation_unit=Unit.SCORE,
         ),
-        _fault("empty"),
-        _fault("truncated"),
-        _fault("loop"),
-        _fault("length_drift"),
-        _fault("degenerate"),
+        _right_or_wrong("empty", Direction.LOWER_IS_BETTER),
+        _right_or_wrong("truncated", Direction.LOWER_IS_BETTER),
+        _right_or_wrong("loop", Direction.LOWER_IS_BETTER),
+        _right_or_wrong("length_drift", Direction.LOWER_IS_BETTER),
+        _right_or_wrong("degenerate", Direction.LOWER_IS_BETTER),
         Metric(
             name="perplexity",
             direction=Direction.LOWER_IS_BETTER,
