@@ -15,6 +15,8 @@ from pytest_quantcheck.stats.paired import align
 from pytest_quantcheck.stats.shares import ShareQuestion, examine_share
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.verdict import Estimate, Verdict
     from pytest_quantcheck.stats.paired import PairedScores
@@ -110,9 +112,7 @@ def _is_beyond(estimate: Estimate, floor: float, bound: Bound) -> bool:
     return estimate.low > floor if bound is Bound.UPPER else estimate.high < floor
 
 
-def _upper_limit(
-    pairs: PairedScores, differences: np.ndarray[tuple[int], np.dtype[np.float64]], alpha: float
-) -> float:
+def _upper_limit(pairs: PairedScores, differences: NDArray[np.float64], alpha: float) -> float:
     levels = Levels(alpha_pass=alpha, alpha_fail=alpha)
     if pairs.is_binary:
         share = ShareQuestion(

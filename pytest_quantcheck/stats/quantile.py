@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,16 +43,14 @@ def examples_for_quantile(quantile: float, *, alpha: float, over: int = 0) -> in
     >>> [examples_for_quantile(quantile, alpha=0.05) for quantile in (0.5, 0.95, 0.99)]
     [5, 59, 299]
     """
-    too_few, enough = over, 2 * over + 1
-    while p_at_most(over, enough, share=1 - quantile) > alpha:
-        too_few, enough = enough, 2 * enough
-    while enough - too_few > 1:
-        middle = (too_few + enough) // 2
-        if p_at_most(over, middle, share=1 - quantile) > alpha:
-            too_few = middle
-        else:
-            enough = middle
-    return enough
+
+    def is_enough(n: int) -> bool:
+        return p_at_most(over, n, share=1 - quantile) <= alpha
+
+    enough = 2 * over + 1
+    while not is_enough(enough):
+        enough *= 2
+    return bisect_left(range(enough), x=True, lo=over + 1, key=is_enough)
 
 
 def quantile_interval(values: NDArray[np.float64], *, quantile: float, alpha: float) -> Interval:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from scipy import special
 
 from pytest_quantcheck.core.limit import Bound, Statistic
 from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.stats.betting import FRACTIONS
 from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail
 from pytest_quantcheck.stats.decide import MIN_EXAMPLES, MIN_LOSSES
 from pytest_quantcheck.stats.inversion import normal_quantile, student_quantile
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 _TIMES = 3.0
 _AT_LEAST = 0.1
 _LARGEST_NONCENTRALITY = 30.0
-_BETS = np.array([0.08, 0.25, 0.6, 0.98])
 _SPREADS = 6.0
 _MOST_ENUMERATED = 1000
 _NEGLIGIBLE = 1e-5
@@ -88,17 +88,11 @@ def chance_for_pairs(counts: PairedCounts, *, limit: float, true: float, alpha: 
     The fewest losses that fail are found with the exact test at the gains expected; other numbers
     of gains fail from the same score on.
     """
-    n, w = counts.n, float(counts.gain_weight(true))
-    gain = counts.gains / n
-    loss = min(max(true + w * gain, 0.0), 1 - gain)
+    gain = counts.gains / counts.n
+    loss = min(max(true + float(counts.gain_weight(true)) * gain, 0.0), 1 - gain)
+    found = _likely_gains(counts.n, gain)
     bar = _critical_z(counts, limit=limit, alpha=alpha)
-    spread = _SPREADS * math.sqrt(n * gain * (1 - gain))
-    gains = np.arange(max(0, math.floor(n * gain - spread)), math.ceil(n * gain + spread) + 1)
-    gains = gains[gains <= n]
-    fewest = _fewest_losses(counts, gains, limit=limit, bar=bar)
-    weights = _binomial(gains, n, gain)
-    share = min(1.0, loss / (1 - gain)) if gain < 1 else 0.0
-    return float(np.sum(weights * _at_least(fewest, n - gains, share)))
+    return found.chance(_fewest_losses(counts, found.gains, limit=limit, bar=bar), losses=loss)
 
 
 def chance_at_shares(
@@ -119,22 +113,43 @@ def chance_at_shares(
     -----
     Up to 1,000 examples the fewest losses that fail are found for each number of gains.
     """
-    n = counts.n
-    spread = _SPREADS * math.sqrt(n * gains * (1 - gains))
-    found = np.arange(max(0, math.floor(n * gains - spread)), math.ceil(n * gains + spread) + 1)
-    found = found[found <= n]
-    weights = _binomial(found, n, gains)
-    if n <= _MOST_ENUMERATED:
-        found, weights = found[weights > _NEGLIGIBLE], weights[weights > _NEGLIGIBLE]
-        each = [
-            _fewest_failing(replace(counts, losses=0, gains=int(g)), limit, alpha) for g in found
-        ]
-        fewest = np.maximum(each, _fewest_allowed(n))
-    else:
+    found = _likely_gains(counts.n, gains)
+    if counts.n > _MOST_ENUMERATED:
         bar = _critical_z(counts, limit=limit, alpha=alpha)
-        fewest = _fewest_losses(counts, found, limit=limit, bar=bar)
-    share = min(1.0, losses / (1 - gains)) if gains < 1 else 0.0
-    return float(np.sum(weights * _at_least(fewest, n - found, share)))
+        fewest = _fewest_losses(counts, found.gains, limit=limit, bar=bar)
+        return found.chance(fewest, losses=losses)
+    is_likely = found.weights > _NEGLIGIBLE
+    found = replace(found, gains=found.gains[is_likely], weights=found.weights[is_likely])
+    each = [
+        _fewest_failing(replace(counts, losses=0, gains=int(g)), limit, alpha) for g in found.gains
+    ]
+    return found.chance(np.maximum(each, _fewest_allowed(counts.n)), losses=losses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gains:
+    """How many of n examples may be gained, and how likely each number is."""
+
+    n: int
+    share: float
+    """Expected, of all examples."""
+    gains: NDArray[np.int64]
+    """(k,)"""
+    weights: NDArray[np.float64]
+    """(k,) probabilities."""
+
+    def chance(self, fewest: NDArray[np.int64], *, losses: float) -> float:
+        """Return the chance of `fewest` (k,) losses, where `losses` is their expected share."""
+        share = min(1.0, losses / (1 - self.share)) if self.share < 1 else 0.0
+        return float(np.sum(self.weights * _at_least(fewest, self.n - self.gains, share)))
+
+
+def _likely_gains(n: int, share: float) -> _Gains:
+    """Return the numbers of gains within six standard errors of the expected one."""
+    spread = _SPREADS * math.sqrt(n * share * (1 - share))
+    gains = np.arange(max(0, math.floor(n * share - spread)), math.ceil(n * share + spread) + 1)
+    gains = gains[gains <= n]
+    return _Gains(n=n, share=share, gains=gains, weights=_binomial(gains, n, share))
 
 
 def _critical_z(counts: PairedCounts, *, limit: float, alpha: float) -> float:
@@ -207,9 +222,9 @@ def chance_for_bets(n: int, *, limit: float, reach: float, true: float, alpha: f
     """Return the chance of FAIL for bounded values that are 0 but for whole losses."""
     share = limit / reach
     losses = np.arange(n + 1)
-    stakes = _BETS[:, None] / (1 + share)
+    stakes = FRACTIONS[:, None] / (1 + share)
     capitals = losses * np.log1p(stakes * (1 - share)) + (n - losses) * np.log1p(-stakes * share)
-    enough = special.logsumexp(capitals, axis=0) - math.log(_BETS.size) >= -math.log(alpha)
+    enough = special.logsumexp(capitals, axis=0) - math.log(FRACTIONS.size) >= -math.log(alpha)
     if not np.any(enough):
         return 0.0
     fewest = max(int(np.argmax(enough)), _fewest_allowed(n))

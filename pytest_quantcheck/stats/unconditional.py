@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -122,14 +123,9 @@ def make_regions(counts: PairedCounts, limits: NDArray[np.float64], *, gamma: fl
 
 def _lower_quantile(n: int, rate: float, *, cut: float) -> int:
     """Return a count that Bin(n, rate) falls below with a chance of at most `cut`."""
-    below, above = 0, n + 1
-    while above - below > 1:
-        middle = (below + above) // 2
-        if special.bdtr(float(middle - 1), n, rate) <= cut:
-            below = middle
-        else:
-            above = middle
-    return below
+    return bisect_left(
+        range(n), x=True, key=lambda count: bool(special.bdtr(float(count), n, rate) > cut)
+    )
 
 
 def _most_losses(

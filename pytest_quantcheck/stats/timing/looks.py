@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -70,13 +71,10 @@ class Looks:
         """
         if not self.taken and self.is_final:
             return p
-        low, high = 0, _STEPS
-        if p > self.level(_alpha_of(high)):
+        if p > self.level(_alpha_of(_STEPS)):
             return 1.0
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if p <= self.level(_alpha_of(middle)) else (middle + 1, high)
-        return _alpha_of(high)
+        step = bisect_left(range(_STEPS), x=True, key=lambda step: p <= self.level(_alpha_of(step)))
+        return _alpha_of(step)
 
 
 def _alpha_of(step: int) -> float:
