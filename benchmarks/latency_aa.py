@@ -31,13 +31,10 @@ from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.latency import Schedule
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.latency.conditions import conditions_of
+from pytest_quantcheck.measure.latency.course import Surroundings
 from pytest_quantcheck.measure.latency.protocols import Shape
-from pytest_quantcheck.measure.latency.sampler import (
-    Sides,
-    Surroundings,
-    TimingPlan,
-    sample_pairs,
-)
+from pytest_quantcheck.measure.latency.sampler import sample_pairs
+from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.serving import LatencyWatch
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.latency import MIN_PAIRS
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.report.plan import Figures, PlannedCheck
 from pytest_quantcheck.stats.inversion import normal_quantile
 from pytest_quantcheck.stats.power import POWER
 from pytest_quantcheck.stats.timing.percentile import check_repeats, needed_runs
-from pytest_quantcheck.workloads.latency import LEAST_REPEATS, Latency
+from pytest_quantcheck.workloads.latency import Latency
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
@@ -75,7 +76,7 @@ def _figures(limit: Limit, n: int, pilot: PilotRecord | None, levels: Levels) ->
         for alpha in (levels.alpha_fail, levels.alpha_pass)
     )
     allowed = sign * math.log(limit.value)
-    needed = None if allowed <= 0 else max(LEAST_REPEATS, math.ceil((to_pass / allowed) ** 2))
+    needed = None if allowed <= 0 else max(MIN_PAIRS, math.ceil((to_pass / allowed) ** 2))
     return Figures(
         smallest_fail=None
         if 2.0**-n > levels.alpha_fail  # not even if the variant is slower in every pair

@@ -48,16 +48,12 @@ class Workload(Generic[ItemT_co]):
     """Fields of a row that make the item."""
 
     def __init__(self, source: Source, *, name: str, max_examples: int | None = None) -> None:
-        if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise UsageError(
-                f"workload name: found {name!r}, expected a non-empty string on one line"
-            )
+        self.name = checked_name(name)
         if max_examples is not None and (type(max_examples) is not int or max_examples < 1):
             raise UsageError(
                 f"limit={max_examples!r} of workload {name}: expected a whole number of "
                 "examples, at least 1"
             )
-        self.name = str.__str__(name)  # an enum that is a str must not get into a record
         self._source = source
         self._max_examples = max_examples
         self._loaded: tuple[Example[ItemT_co], ...] | None = None
@@ -204,6 +200,13 @@ class Workload(Generic[ItemT_co]):
             slice=label(row, "slice"),
             extra={name: value for name, value in row.fields.items() if name not in known},
         )
+
+
+def checked_name(name: object) -> str:
+    """Return the name of a workload, or raise UsageError if it does not fit into a line."""
+    if not isinstance(name, str) or not name.strip() or not name.isprintable():
+        raise UsageError(f"workload name: found {name!r}, expected a non-empty string on one line")
+    return str.__str__(name)  # an enum that is a str must not get into a record
 
 
 def label(row: Row, name: str) -> str | None:

@@ -10,10 +10,10 @@ from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads.base import label
 from pytest_quantcheck.workloads.decoding import DecodingOptions, checked_decoding
 from pytest_quantcheck.workloads.example import GenerationItem
-from pytest_quantcheck.workloads.prompt import PromptOptions
+from pytest_quantcheck.workloads.prompt import PromptOptions, refuse_unknown
 from pytest_quantcheck.workloads.prompted import Prompted, packed_turns
 from pytest_quantcheck.workloads.scorers import Case
-from pytest_quantcheck.workloads.scoring import ScoringOptions, checked_scoring, refuse_unknown
+from pytest_quantcheck.workloads.scoring import ScoringOptions, checked_scoring
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -123,7 +123,7 @@ class Generation(Prompted[GenerationItem]):
         max_examples: int | None = None,
         **options: Unpack[GenerationOptions],
     ) -> None:
-        refuse_unknown(options, GenerationOptions.__annotations__, name)
+        refuse_unknown(options, GenerationOptions, f"workload {name}")
         super().__init__(
             source,
             name=name,

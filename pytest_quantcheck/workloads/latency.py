@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.fingerprint import digest
 from pytest_quantcheck.core.grammar import suggestion
+from pytest_quantcheck.core.latency import MIN_PAIRS
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.workloads.base import checked_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MODES = ("eager", "compiled")
-LEAST_REPEATS = 12
 """Pairs without which no latency ratio is tested."""
 
 
@@ -60,7 +61,7 @@ class Latency:
         seconds: float | None = None,
         name: str = "latency",
     ) -> None:
-        self.name = _checked_name(name)
+        self.name = checked_name(name)
         self.prompt_tokens = (
             None if prompt_tokens is None else _count("prompt_tokens", prompt_tokens)
         )
@@ -78,7 +79,7 @@ class Latency:
                 f"Latency: {len(self.prompts)} prompts, and the largest batch has {largest} rows, "
                 "so the rest would never be served; leave them out, or add a batch size"
             )
-        self.repeats = _count("repeats", repeats, least=LEAST_REPEATS)
+        self.repeats = _count("repeats", repeats, least=MIN_PAIRS)
         if mode not in MODES:
             raise UsageError(f"Latency: mode={mode!r}: {suggestion(str(mode), MODES)}")
         self.mode = str.__str__(mode)  # an enum that is a str must not get into a record
@@ -147,12 +148,6 @@ class Latency:
 def slice_name(batch_size: int) -> str:
     """Return the slice of one batch size among several."""
     return f"batch {batch_size}"
-
-
-def _checked_name(name: object) -> str:
-    if not isinstance(name, str) or not name.strip() or not name.isprintable():
-        raise UsageError(f"workload name: found {name!r}, expected a non-empty string on one line")
-    return str.__str__(name)
 
 
 def _count(name: str, value: object, *, least: int = 1) -> int:

@@ -86,14 +86,19 @@ def checked_prompting(
     UsageError
         An option is unknown, of the wrong type, or does not go with another.
     """
-    known = sorted(kind.__annotations__)
-    for option in options:
-        if option not in known:
-            raise UsageError(f"{place}: unknown option {option!r}; {suggestion(option, known)}")
+    refuse_unknown(options, kind, place)
     try:
         return _checked(**options)
     except UsageError as error:
         raise UsageError(f"{place}: {error}") from None
+
+
+def refuse_unknown(options: Mapping[str, object], kind: type, place: str) -> None:
+    """Raise UsageError if an option is none of a `kind`; errors begin with `place`."""
+    known = sorted(kind.__annotations__)
+    for option in options:
+        if option not in known:
+            raise UsageError(f"{place}: unknown option {option!r}; {suggestion(option, known)}")
 
 
 def located_few_shot(

@@ -7,14 +7,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
-from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.workloads import scorers as known
 from pytest_quantcheck.workloads.judge import JUDGED, OwnJudge
 from pytest_quantcheck.workloads.scorers import Case, OwnScorer, checked_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from pytest_quantcheck.core.fingerprint import Plain
     from pytest_quantcheck.workloads.judge import Judge
@@ -143,7 +142,6 @@ def checked_scoring(options: ScoringOptions, name: str) -> Scoring:
     UsageError
         An option is wrong.
     """
-    refuse_unknown(options, ScoringOptions.__annotations__, name)
     bounds = _checked_bounds(options.get("bounds", (0.0, 1.0)))
     judge = _judge(options.get("judge"), bounds, name)
     given = options.get("score", () if judge else known.exact_match())
@@ -172,16 +170,6 @@ def checked_scoring(options: ScoringOptions, name: str) -> Scoring:
             options.get("extract_answer"), f"workload {name}: extract_answer"
         ),
     )
-
-
-def refuse_unknown(options: Mapping[str, object], known_names: Iterable[str], name: str) -> None:
-    """Raise UsageError if an option of a workload called `name` does not exist."""
-    names = sorted(known_names)
-    for option in options:
-        if option not in names:
-            raise UsageError(
-                f"workload {name}: unknown option {option!r}; {suggestion(option, names)}"
-            )
 
 
 def _judge(given: object, bounds: Bounds, name: str) -> OwnJudge | None:

@@ -19,13 +19,10 @@ from fake_serving import FakeClock, FakeConditions, FakeServer
 from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.latency import Schedule
 from pytest_quantcheck.core.verdict import Outcome
+from pytest_quantcheck.measure.latency.course import Surroundings
 from pytest_quantcheck.measure.latency.protocols import DeviceState
-from pytest_quantcheck.measure.latency.sampler import (
-    Sides,
-    Surroundings,
-    TimingPlan,
-    sample_pairs,
-)
+from pytest_quantcheck.measure.latency.sampler import sample_pairs
+from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.serving import LatencyWatch
 from pytest_quantcheck.stats.timing import percentile

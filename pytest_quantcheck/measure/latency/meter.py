@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Self
 
 from pytest_quantcheck.core.latency import Schedule
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.latency.course import Surroundings
 from pytest_quantcheck.measure.latency.prompts import shape_of
-from pytest_quantcheck.measure.latency.sampler import (
-    Sides,
-    Surroundings,
-    TimingPlan,
-    sample_loads,
-    sample_pairs,
-)
+from pytest_quantcheck.measure.latency.sampler import sample_loads, sample_pairs
+from pytest_quantcheck.measure.latency.schedule import RUNS_PER_LOAD, Sides, TimingPlan
 from pytest_quantcheck.measure.latency.timed import TimedPair, TimedSide
 from pytest_quantcheck.measure.outcome import Failed, attempt
 
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.pool import Pool
     from pytest_quantcheck.workloads.latency import Latency
 
-_RUNS_PER_LOAD = 8
 _LOADS = 12
 """Blocks of loads at the least: 8 are too few for FAIL where many budgets share alpha."""
 
@@ -222,14 +217,13 @@ class LatencyMeter:
 
 def _plan(workload: Latency, schedule: Schedule, seed: int) -> TimingPlan:
     """Return how much is timed at most; of several batch sizes each gets its share of the time."""
-    blocks = max(_LOADS, -(-workload.repeats // _RUNS_PER_LOAD))
+    blocks = max(_LOADS, -(-workload.repeats // RUNS_PER_LOAD))
     n_sizes = len(workload.batch_sizes)
     return TimingPlan(
         schedule=schedule,
         n_planned=workload.repeats if schedule is Schedule.PAIRS else blocks,
         seed=seed,
         seconds=None if workload.seconds is None else workload.seconds / n_sizes,
-        runs_per_load=_RUNS_PER_LOAD,
     )
 
 

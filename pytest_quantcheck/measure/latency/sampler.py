@@ -6,20 +6,20 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from pytest_quantcheck.measure.latency.course import Course, Surroundings, TimedRun
-from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan, pairs_per_block
+from pytest_quantcheck.measure.latency.course import Course, TimedRun
+from pytest_quantcheck.measure.latency.schedule import pairs_per_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from pytest_quantcheck.core.latency import LatencySamples, RunTimes
+    from pytest_quantcheck.measure.latency.course import Surroundings
     from pytest_quantcheck.measure.latency.protocols import Server
+    from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan
 
     Opener: TypeAlias = Callable[[], AbstractContextManager[Server]]
     """Loads a variant and makes it ready to serve; leaving the context unloads it."""
-
-__all__ = ["Opener", "Sides", "Surroundings", "TimingPlan", "sample_loads", "sample_pairs"]
 
 
 def sample_pairs(

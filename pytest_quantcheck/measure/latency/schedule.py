@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SideT = TypeVar("SideT")
 
+RUNS_PER_LOAD = 8
 SHORTEST_BLOCK_SECONDS = 0.05
 """The device is looked at before and after each block of runs, which last as long or longer."""
 
@@ -45,7 +46,7 @@ class TimingPlan:
     no limit."""
     warmups: int = 3
     """Runs of each server that do not count, at least 3."""
-    runs_per_load: int = 8
+    runs_per_load: int = RUNS_PER_LOAD
     """Runs that count of each load; their median is what is compared."""
 
     def __post_init__(self) -> None:

@@ -20,6 +20,7 @@ from pytest_quantcheck.measure.latency.device_time import (
 )
 from pytest_quantcheck.measure.latency.eager import Eager
 from pytest_quantcheck.measure.latency.timers import Stopwatch
+from pytest_quantcheck.workloads.latency import MODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.latency.protocols import Shape
 
 _FoundT = TypeVar("_FoundT")
-MODES = ("eager", "compiled")
 _COMPARED_TOKENS = 16
 """New tokens of each row in which graphs must agree with launched passes."""
 

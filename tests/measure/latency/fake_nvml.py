@@ -15,7 +15,7 @@ class Nvml:
     """One GPU, in parts if `parts` names them."""
 
     NVMLError = NVMLError
-    NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
+    NVML_CLOCK_SM = 1
 
     def __init__(self, *, reasons=0, clock=1980, pids=(), parts=(), silent=()):
         self.state = {"reasons": reasons, "clock": clock}
@@ -45,11 +45,6 @@ class Nvml:
     def nvmlDeviceGetClockInfo(self, handle, kind):
         assert kind == self.NVML_CLOCK_SM
         return self._of_board(handle, "clock")
-
-    def nvmlDeviceGetTemperature(self, handle, kind):
-        assert kind == self.NVML_TEMPERATURE_GPU
-        self._speak("temperature")
-        return 41 if handle == "GPU-1234" else None
 
     def nvmlDeviceGetComputeRunningProcesses(self, _handle):
         self._speak("processes")

@@ -11,7 +11,7 @@ def test_a_shape_counts_its_requests():
 
 
 def test_a_device_that_says_nothing_is_not_throttled():
-    assert DeviceState() == DeviceState(reasons=(), sm_clock_mhz=None, temperature_celsius=None)
+    assert DeviceState() == DeviceState(reasons=(), sm_clock_mhz=None)
 
 
 def test_protocols_import_no_torch():

@@ -8,14 +8,10 @@ from fake_serving import FakeClock, FakeConditions, FakeServer, FakeWatcher, loa
 
 from pytest_quantcheck.core.latency import Schedule, Served, Stop
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.latency.course import Surroundings
 from pytest_quantcheck.measure.latency.protocols import DeviceState
-from pytest_quantcheck.measure.latency.sampler import (
-    Sides,
-    Surroundings,
-    TimingPlan,
-    sample_loads,
-    sample_pairs,
-)
+from pytest_quantcheck.measure.latency.sampler import sample_loads, sample_pairs
+from pytest_quantcheck.measure.latency.schedule import Sides, TimingPlan
 
 HOT = DeviceState(reasons=("HwThermalSlowdown",), sm_clock_mhz=1980)
 FAST, SLOW = (DeviceState(sm_clock_mhz=clock) for clock in (1980, 1200))
