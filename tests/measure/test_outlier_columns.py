@@ -11,7 +11,6 @@ from bitsandbytes.nn import Int8Params, Linear8bitLt
 
 from pytest_quantcheck.measure.engine import llm_int8
 from pytest_quantcheck.measure.engine.codes import quantize
-from pytest_quantcheck.measure.engine.fused import pieces_above
 from pytest_quantcheck.measure.engine.llm_int8 import packed, run_packed, separate_sequences
 from pytest_quantcheck.measure.engine.rooms import Rooms, parts, room_for
 from pytest_quantcheck.measure.engine.segments import PIECE_ROWS, segments_on
@@ -121,28 +120,9 @@ def test_a_pass_is_counted_once_and_then_only_where_columns_find_no_room(monkeyp
 
 
 def test_pieces_cover_every_row_of_every_segment():
-    pieces = make_segments().pieces.tolist()
+    segments = make_segments()
+    pieces = segments.pieces.tolist()
+    assert segments.piece_starts.tolist() == [0, 2, 3, 5, 6]
     assert [segment for segment, _, _ in pieces] == [0, 0, 1, 2, 2, 3]
     assert [row for _, first, end in pieces for row in range(first, end)] == list(range(200))
     assert max(end - first for _, first, end in pieces) == PIECE_ROWS
-
-
-def test_a_piece_sees_what_stands_above_its_first_row():
-    lengths, parents = (130, 70, 3, 64), (-1, 0, 0, 2)
-    numbers = [number for number, length in enumerate(lengths) for _ in range(length)]
-    segments = segments_on("cpu", numbers, parents)
-    rng = np.random.default_rng(0)
-    marks = rng.random((len(segments.pieces), 50)) < 0.2
-
-    found = pieces_above(torch.from_numpy(marks).to(torch.int32), segments)
-
-    owners = [piece[0] for piece in segments.pieces.tolist()]
-    ancestors = {0: set(), 1: {0}, 2: {0}, 3: {0, 2}}
-    for piece, owner in enumerate(owners):
-        seen = [
-            one
-            for one, other in enumerate(owners)
-            if other in ancestors[owner] or (other == owner and one < piece)
-        ]
-        expected = marks[seen].any(axis=0) if seen else np.zeros(50, bool)
-        assert found[piece].bool().tolist() == expected.tolist()

@@ -44,9 +44,12 @@ class FusedSearch:
         self._segments = segments
         self._threshold = threshold
         width = halves.shape[1]
-        shape = (len(self._pieces), width)
-        self._marks = torch.empty(shape, dtype=torch.int32, device=halves.device)
+        device = halves.device
+        self._marks = torch.empty((len(self._pieces), width), dtype=torch.int8, device=device)
         """(p, k): 1 where a piece holds an outlier."""
+        shape = (len(segments.parents), width)
+        self._whole = torch.zeros(shape, dtype=torch.int32, device=device)
+        """(s + 1, k): the same of a whole segment."""
         self._clean = torch.empty_like(halves)
         grid = (len(self._pieces), -(-width // _COLUMNS))
         with torch.cuda.device_of(halves):  # type: ignore[no-untyped-call]
@@ -54,20 +57,22 @@ class FusedSearch:
                 halves,
                 self._clean,
                 self._marks,
+                self._whole,
                 self._pieces,
                 threshold,
                 width,
                 ROWS=_ROWS,
                 COLUMNS=_COLUMNS,
             )
-        self.columns = self._marks.any(dim=0)
+        self.columns = self._whole.any(dim=0)
 
     def split(
         self, chosen: torch.Tensor, room: int
     ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
         """Return codes, scales, and for each part of the room the values (t, c) kept."""
         codes, scales = row_codes(self._clean)
-        above = pieces_above(self._marks.index_select(1, chosen), self._segments)
+        whole = self._whole.index_select(1, chosen)
+        above = seen_above(whole, self._segments, dim=0)
         values = tuple(
             self._keep(codes, chosen, above, (first, end - first)) for first, end in parts(room)
         )
@@ -93,7 +98,9 @@ class FusedSearch:
                 kept,
                 chosen,
                 above,
+                self._marks,
                 self._pieces,
+                self._segments.piece_starts,
                 self._threshold,
                 halves.shape[1],
                 len(chosen),
@@ -103,30 +110,6 @@ class FusedSearch:
                 COLUMNS=_KEPT_COLUMNS,
             )
         return kept
-
-
-def pieces_above(marks: torch.Tensor, segments: Segments) -> torch.Tensor:
-    """Return in which columns the rows that a piece's first row sees hold an outlier.
-
-    Parameters
-    ----------
-    marks : (p, c) int32
-        1 where a piece holds one.
-    segments : Segments
-        A pack.
-
-    Returns
-    -------
-    (p, c) int32
-    """
-    assert segments.pieces is not None  # noqa: S101 - only packs come here
-    assert segments.piece_starts is not None  # noqa: S101 - the same
-    counts = torch.nn.functional.pad(marks.cumsum(0, dtype=torch.int32), (0, 0, 1, 0))
-    first = counts.index_select(0, segments.piece_starts)  # (s + 1, c) before each segment
-    whole = torch.nn.functional.pad(first[1:] > first[:-1], (0, 0, 0, 1))
-    # A column that an ancestor has is as one with an outlier before the segment.
-    first = first.masked_fill_(seen_above(whole, segments, dim=0), -1)
-    return (counts[:-1] > first.index_select(0, segments.pieces[:, 0])).to(torch.int32)
 
 
 @lru_cache(maxsize=16)

@@ -95,6 +95,7 @@ def rotated(inputs: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) ->
             inputs.stride(1),
             HEADS=_HEADS,
             HALF=1 << (half - 1).bit_length(),
+            enable_fp_fusion=False,  # torch rounds products before it adds them
         )
     return found.transpose(1, 2)
 

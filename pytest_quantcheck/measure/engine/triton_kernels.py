@@ -14,6 +14,7 @@ def search_kernel(  # type: ignore[no-untyped-def]
     inputs,
     clean,
     marks,
+    whole,
     pieces,
     threshold,
     width,
@@ -23,6 +24,7 @@ def search_kernel(  # type: ignore[no-untyped-def]
     """Copy a piece of a segment without its outliers, and mark the columns that hold one."""
     piece = tl.program_id(0)
     column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    segment = tl.load(pieces + piece * 3)
     start = tl.load(pieces + piece * 3 + 1)
     end = tl.load(pieces + piece * 3 + 2)
     found = tl.zeros([COLUMNS], dtype=tl.int32)
@@ -34,7 +36,9 @@ def search_kernel(  # type: ignore[no-untyped-def]
         outlier = tl.abs(value.to(tl.float32)) >= threshold
         tl.store(clean + at, tl.where(outlier, 0.0, value), mask=inside)
         found = found | tl.max(outlier.to(tl.int32), 0)
-    tl.store(marks + piece * width + column, found, mask=column < width)
+    tl.store(marks + piece * width + column, found.to(tl.int8), mask=column < width)
+    # Pieces of one segment may write the same 1 at the same time.
+    tl.store(whole + segment * width + column, found, mask=(column < width) & (found > 0))
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -44,7 +48,9 @@ def keep_kernel(  # type: ignore[no-untyped-def]
     kept,
     chosen,
     above,
+    marks,
     pieces,
+    piece_starts,
     threshold,
     width,
     room,
@@ -58,9 +64,13 @@ def keep_kernel(  # type: ignore[no-untyped-def]
     place = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     is_one = place < columns
     column = tl.load(chosen + first_column + place, mask=is_one, other=0)
-    seen = tl.load(above + piece * room + first_column + place, mask=is_one, other=0)
+    segment = tl.load(pieces + piece * 3)
     start = tl.load(pieces + piece * 3 + 1)
     end = tl.load(pieces + piece * 3 + 2)
+    seen = tl.load(above + segment * room + first_column + place, mask=is_one, other=0)
+    for earlier in range(tl.load(piece_starts + segment), piece):
+        mark = tl.load(marks + earlier * width + column, mask=is_one, other=0)
+        seen = seen | mark.to(tl.int32)
     for first in range(start, end, ROWS):
         row = first + tl.arange(0, ROWS)
         inside = (row < end)[:, None] & is_one[None, :]
