@@ -5,7 +5,6 @@ The reference is asked once for all variants: what is kept of it outlives the mo
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_quantcheck.core.quantity import format_bytes
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.outcome import Failed, attempt
-from pytest_quantcheck.measure.part import PartOfCourse
+from pytest_quantcheck.measure.part import PartOfCourse, told
 from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.divergence import compare_documents, predict_documents
 from pytest_quantcheck.measure.tasks.documents import windows_of
@@ -21,7 +20,7 @@ from pytest_quantcheck.store.codec import Content
 from pytest_quantcheck.workloads.documents import Documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import TypeAlias
 
     from pytest_quantcheck.core.protocols import Progress
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.divergence import DocumentDivergence, Predictions
     from pytest_quantcheck.measure.pool import Pool
-    from pytest_quantcheck.measure.protocols import Advance
     from pytest_quantcheck.workloads.base import Workload
 
     _Key: TypeAlias = tuple[str, int, int | None]
@@ -88,7 +86,10 @@ class DivergenceMeter:
         """
         key = (course.fingerprint, part, pack_limit)
         if self.asks(course.workload) and key not in self._kept:
-            self._kept[key] = attempt(partial(self._known, course, part, pack_limit))
+            work = PartOfCourse(
+                variant=self._reference, course=course, part=part, pack_limit=pack_limit
+            )
+            self._kept[key] = attempt(partial(self._known, work))
 
     def divergences(
         self, variant: Variant, course: Course, part: int, *, pack_limit: int | None
@@ -106,18 +107,16 @@ class DivergenceMeter:
         if not self.asks(course.workload):
             return ()
         self.keep(course, part, pack_limit=pack_limit)
+        work = PartOfCourse(variant=variant, course=course, part=part, pack_limit=pack_limit)
         reference = self._kept[course.fingerprint, part, pack_limit]
         if isinstance(reference, Failed):
             reference.again()
         if isinstance(reference, Content):
-            reference = self._revived(reference, variant, course, part=part, pack_limit=pack_limit)
+            reference = self._revived(reference, work)
         if reference.needs_model:
             self._check_room(variant, course)
-            reference = self._predict(self._reference, course, part, pack_limit)
-        found = self._predict(variant, course, part, pack_limit)
-        job = self._job(variant, course, part)
-        with self._told(variant, course, part, "compared") as advance:
-            return compare_documents(replace(job, advance=advance), reference, found)
+            reference = self._predict(replace(work, variant=self._reference))
+        return self._compared(work, reference, self._predict(work))
 
     def noise(
         self, course: Course, part: int, *, limits: tuple[int | None, int | None]
@@ -138,73 +137,52 @@ class DivergenceMeter:
         """
         if not self.asks(course.workload):
             return ()
-        job = self._job(self._reference, course, part)
-        first, second = (self._predict(self._reference, course, part, one) for one in limits)
-        job.loaded.pack_limit = None  # handles are not to be slow
-        with self._told(self._reference, course, part, "compared") as advance:
-            return compare_documents(replace(job, advance=advance), first, second)
+        first, second = (
+            PartOfCourse(variant=self._reference, course=course, part=part, pack_limit=limit)
+            for limit in limits
+        )
+        predicted = self._predict(first), self._predict(second)
+        self._pool.get(self._reference).pack_limit = None  # handles are not to be slow
+        return self._compared(first, *predicted)
 
     def close(self) -> None:
         """Forget all that was kept."""
         self._kept.clear()
 
-    def _known(self, course: Course, part: int, pack_limit: int | None) -> Predictions | Content:
+    def _known(self, work: PartOfCourse) -> Predictions | Content:
         """Return what an earlier run kept of the reference's predictions, or make them."""
-        predict = partial(self._predict, self._reference, course, part, pack_limit)
-        if self._archive is None:
-            return predict()
-        work = PartOfCourse(
-            variant=self._reference, course=course, part=part, pack_limit=pack_limit
-        )
-        return self._archive.predictions(work, predict)
+        predict = partial(self._predict, work)
+        return predict() if self._archive is None else self._archive.predictions(work, predict)
 
-    def _revived(
-        self,
-        kept: Content,
-        variant: Variant,
-        course: Course,
-        *,
-        part: int,
-        pack_limit: int | None,
-    ) -> Predictions:
+    def _revived(self, kept: Content, work: PartOfCourse) -> Predictions:
         """Return kept predictions with the head of a variant, or else make them anew."""
-        job = self._job(variant, course, part)
+        job = self._job(work)
         requests = [request for found in windows_of(job) for request in found]
         found = job.loaded.revived_predictions(requests, kept)
         if found is not None:
             return found
-        made = self._predict(self._reference, course, part, pack_limit)
-        self._kept[course.fingerprint, part, pack_limit] = made
+        made = self._predict(replace(work, variant=self._reference))
+        self._kept[work.course.fingerprint, work.part, work.pack_limit] = made
         return made
 
-    def _predict(
-        self, variant: Variant, course: Course, part: int, pack_limit: int | None
-    ) -> Predictions:
-        job = self._job(variant, course, part)
-        job.loaded.pack_limit = pack_limit
-        with self._told(variant, course, part, "predicted") as advance:
+    def _predict(self, work: PartOfCourse) -> Predictions:
+        job = self._job(work)
+        job.loaded.pack_limit = work.pack_limit
+        with told(self._progress, work, what="predicted") as advance:
             return predict_documents(replace(job, advance=advance))
 
-    @contextmanager
-    def _told(
-        self, variant: Variant, course: Course, part: int, what: str
-    ) -> Iterator[Advance | None]:
-        """Tell that a pass begins and ends; yield what counts its examples."""
-        progress, n_before = self._progress, course.n_before(part)
-        if progress is None:
-            yield None
-            return
-        progress.start(variant.name, f"{course.workload.name} ({what})", len(course.examples))
-        try:
-            yield lambda done, tokens: progress.advance(n_before + done, tokens)
-        finally:
-            progress.finish()
+    def _compared(
+        self, work: PartOfCourse, reference: Predictions, found: Predictions
+    ) -> tuple[DocumentDivergence, ...]:
+        job = self._job(work)
+        with told(self._progress, work, what="compared") as advance:
+            return compare_documents(replace(job, advance=advance), reference, found)
 
-    def _job(self, variant: Variant, course: Course, part: int) -> Job:
+    def _job(self, work: PartOfCourse) -> Job:
         return Job(
-            loaded=self._pool.get(variant),
-            workload=course.workload,
-            examples=course.examples_of(part),
+            loaded=self._pool.get(work.variant),
+            workload=work.course.workload,
+            examples=work.course.examples_of(work.part),
         )
 
     def _check_room(self, variant: Variant, course: Course) -> None:

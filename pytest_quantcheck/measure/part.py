@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from pytest_quantcheck.measure.tasks.common import Job
 from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pytest_quantcheck.core.protocols import Progress
     from pytest_quantcheck.core.variant import Variant
@@ -75,16 +76,17 @@ class PartMeter:
         loaded = self._pool.get(variant)
         loaded.pack_limit = work.pack_limit
         examples = course.examples_of(work.part)[:: -1 if work.is_again else 1]
-        job = Job(
-            loaded=loaded,
-            workload=course.workload,
-            examples=examples,
-            handle=Handle(variant, self._pool),
-            advance=self._advance(course.n_before(work.part)),
-            is_part=len(course.parts) > 1,
-        )
         started = self._clock()
-        result = self._run(job, variant, n_planned=len(course.examples))
+        with told(self._progress, work) as advance:
+            job = Job(
+                loaded=loaded,
+                workload=course.workload,
+                examples=examples,
+                handle=Handle(variant, self._pool),
+                advance=advance,
+                is_part=len(course.parts) > 1,
+            )
+            result = run_task(job)
         limit = loaded.pack_limit
         if work.is_again:
             loaded.pack_limit = None  # handles are not to be slow
@@ -103,19 +105,30 @@ class PartMeter:
             **{one.name: getattr(result, one.name) for one in fields(TaskResult)},
         )
 
-    def _run(self, job: Job, variant: Variant, *, n_planned: int) -> TaskResult:
-        progress = self._progress
-        if progress is None:
-            return run_task(job)
-        progress.start(variant.name, job.workload.name, n_planned)
-        try:
-            return run_task(job)
-        finally:
-            progress.finish()
 
-    def _advance(self, n_before: int) -> Advance | None:
-        """Return what counts examples on from those measured before."""
-        progress = self._progress
-        if progress is None:
-            return None
-        return lambda done, tokens: progress.advance(n_before + done, tokens)
+@contextmanager
+def told(
+    progress: Progress | None, work: PartOfCourse, *, what: str = ""
+) -> Iterator[Advance | None]:
+    """Tell that a pass over a part begins and ends; yield what counts examples from those before.
+
+    Parameters
+    ----------
+    progress : Progress, optional
+        Who is told.
+    work : PartOfCourse
+        What is measured.
+    what : str
+        Other than scores: shown beside the workload's name.
+    """
+    if progress is None:
+        yield None
+        return
+    course = work.course
+    n_before = course.n_before(work.part)
+    name = f"{course.workload.name} ({what})" if what else course.workload.name
+    progress.start(work.variant.name, name, len(course.examples))
+    try:
+        yield lambda done, tokens: progress.advance(n_before + done, tokens)
+    finally:
+        progress.finish()
