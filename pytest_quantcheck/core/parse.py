@@ -6,24 +6,22 @@ import datetime as dt
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from pytest_quantcheck.core.batches import Sequential
 from pytest_quantcheck.core.budget import Budget, Gate, Target
 from pytest_quantcheck.core.grammar import parse_limit, suggestion
 from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
-from pytest_quantcheck.core.redaction import Redact
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from enum import Enum
 
     from pytest_quantcheck.core.budget import Location
     from pytest_quantcheck.core.limit import Limit
     from pytest_quantcheck.core.protocols import WorkloadLike
 
+_WordT = TypeVar("_WordT", Gate, Target)
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -110,8 +108,8 @@ def _terms(kwargs: dict[str, object], shown: str) -> _Terms:
     return _Terms(
         workload=_workload(kwargs.pop("workload", None), shown),
         slice=_text(kwargs.pop("slice", None), "slice", shown),
-        gate=parse_gate(kwargs.pop("gate", None), shown),
-        target=parse_target(kwargs.pop("target", None), shown),
+        gate=_one_of(Gate, kwargs.pop("gate", None), shown),
+        target=_one_of(Target, kwargs.pop("target", None), shown),
         waive_until=waive_until,
         reason=reason or "",
     )
@@ -131,26 +129,6 @@ def _check_fits(limit: Limit, terms: _Terms, shown: str) -> None:
         )
     if terms.workload is not None:
         check_measured(limit, terms.workload, shown)
-
-
-def parse_gate(value: object, shown: str) -> Gate | None:
-    """Return the gate called `value`; None stays None."""
-    return None if value is None else Gate(_one_of(Gate, "gate", value, shown))
-
-
-def parse_target(value: object, shown: str) -> Target | None:
-    """Return the target called `value`; None stays None."""
-    return None if value is None else Target(_one_of(Target, "target", value, shown))
-
-
-def parse_sequential(value: object, shown: str) -> Sequential | None:
-    """Return when measuring may stop early; None stays None."""
-    return None if value is None else Sequential(_one_of(Sequential, "sequential", value, shown))
-
-
-def parse_redact(value: object, shown: str) -> Redact | None:
-    """Return what reports leave out; None stays None."""
-    return None if value is None else Redact(_one_of(Redact, "redact", value, shown))
 
 
 def is_measured(limit: Limit, workload: WorkloadLike) -> bool:
@@ -179,11 +157,15 @@ def _in_context(keyword: str, value: object, shown: str) -> Limit:
         raise UsageError(f"{shown}: {error}") from None
 
 
-def _one_of(kind: type[Enum], name: str, value: object, shown: str) -> object:
-    known = [member.value for member in kind]
-    if value not in known:
-        raise UsageError(f"{shown}: {name}={value!r}: expected one of {', '.join(known)}")
-    return value
+def _one_of(kind: type[_WordT], value: object, shown: str) -> _WordT | None:
+    """Return the member of `kind` whose value stands there; None stays None."""
+    if value is None:
+        return None
+    for member in kind:
+        if member.value == value:
+            return member
+    known = ", ".join(member.value for member in kind)
+    raise UsageError(f"{shown}: {kind.__name__.lower()}={value!r}: expected one of {known}")
 
 
 def _text(value: object, name: str, shown: str) -> str | None:

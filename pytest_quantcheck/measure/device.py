@@ -25,6 +25,11 @@ class DeviceInfo:
     """Further GPUs that a model too large for one may be spread over; none if one was named."""
 
 
+def is_device(asked: str) -> bool:
+    """Whether `asked` names a device, be it there or not: `auto`, `cpu`, `cuda` or `cuda:N`."""
+    return asked in {"auto", "cpu"} or _CUDA.fullmatch(asked) is not None
+
+
 def choose_device(asked: str, *, require_gpu: bool = False) -> DeviceInfo:
     """Return the device to run on.
 
@@ -47,10 +52,9 @@ def choose_device(asked: str, *, require_gpu: bool = False) -> DeviceInfo:
                 "requirement"
             )
         return DeviceInfo(device="cpu", name=_cpu_name(_CPUINFO))
-    match = _CUDA.fullmatch(asked)
-    if asked != "auto" and match is None:
+    if not is_device(asked):
         raise UsageError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N")
-    count = _cuda_devices()
+    match, count = _CUDA.fullmatch(asked), _cuda_devices()
     if asked == "auto" and not count and not require_gpu:
         return DeviceInfo(device="cpu", name=_cpu_name(_CPUINFO))
     return _cuda_device(asked, int((match and match["index"]) or 0), count)

@@ -54,27 +54,39 @@ FLAGS = {
     "update-reference": "measure the reference anew, and replace what was kept of it [off]",
 }
 
+_SWITCH: dict[str, Any] = {"action": "store_true"}
+_PATH: dict[str, Any] = {"metavar": "PATH"}
+OF_A_RUN = {
+    "json": ("write the run as JSON", _PATH),
+    "html": ("write it as a page", _PATH),
+    "github": (
+        "step summary and annotations for GitHub Actions, without texts of examples",
+        _SWITCH,
+    ),
+    "plan": (
+        "print what each budget can show with its examples; no test runs, no model is loaded",
+        _SWITCH,
+    ),
+}
+"""Options that are asked of one run, and are no settings of a project."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Declare `--quant-…` and the ini settings `quant_…`."""
     group = parser.getgroup("quantcheck", "quality of quantized models")
     for name, text in OPTIONS.items():
-        key = _key(name)
+        key = key_of(name)
         group.addoption(f"--quant-{name}", dest=key, metavar="VALUE", help=text)
         if name == "variants":
             parser.addini(key, text, type="args", default=None)
         else:
             parser.addini(key, text, type="string", default=None)
     for name, text in FLAGS.items():
-        key = _key(name)
+        key = key_of(name)
         group.addoption(f"--quant-{name}", dest=key, default=None, action="store_true", help=text)
         parser.addini(key, text, type="bool", default=None)
-    group.addoption("--quant-json", dest="quant_json", metavar="PATH", help="write the run as JSON")
-    group.addoption("--quant-html", dest="quant_html", metavar="PATH", help="write it as a page")
-    text = "step summary and annotations for GitHub Actions, without texts of examples"
-    group.addoption("--quant-github", default=None, action="store_true", help=text)
-    text = "print what each budget can show with its examples; no test runs, no model is loaded"
-    group.addoption("--quant-plan", dest="quant_plan", default=None, action="store_true", help=text)
+    for name, (text, extra) in OF_A_RUN.items():
+        group.addoption(f"--quant-{name}", dest=key_of(name), default=None, help=text, **extra)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -96,7 +108,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize tests of `quant` and `quant_variant` over variants; check their model."""
     if "quant_model" in metafunc.fixturenames or _is_marked(metafunc.definition):
-        activate(metafunc.config).generate_tests(metafunc)
+        activate(metafunc.config).collection.generate_tests(metafunc)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -106,7 +118,7 @@ def pytest_make_collect_report(
     """Refuse markers on tests that would never decide them."""
     report = yield
     if any(map(_is_marked, (*collector.listchain(), *(report.result or ())))):
-        activate(collector.config).refuse_orphans(collector, report)
+        activate(collector.config).collection.refuse_orphans(collector, report)
     return report
 
 
@@ -117,7 +129,7 @@ def activate(config: pytest.Config) -> QuantcheckSession:
     return start(config)
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     """Return the ini key and the attribute of the option `--quant-NAME`."""
     return "quant_" + name.replace("-", "_")
 
@@ -129,8 +141,8 @@ def _is_marked(node: pytest.Item | pytest.Collector) -> bool:
 
 def _has_settings(config: pytest.Config) -> bool:
     """Whether a setting of ours stands anywhere, known or not."""
-    names = (*OPTIONS, *FLAGS, "json", "html", "github", "plan")
-    if any(config.getoption(_key(name)) is not None for name in names):
+    names = (*OPTIONS, *FLAGS, *OF_A_RUN)
+    if any(config.getoption(key_of(name)) is not None for name in names):
         return True
     files = {config.inipath, config.rootpath / "pyproject.toml"}
     texts = (file.read_bytes() for file in files if file is not None and file.is_file())

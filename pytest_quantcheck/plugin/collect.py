@@ -14,7 +14,7 @@ from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.binding import check_batch_size
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
     from typing import TypeAlias
 
     from pytest_quantcheck.core.budget import Budget
@@ -110,7 +110,7 @@ def compared_workloads(budgets: Iterable[Budget]) -> tuple[WorkloadLike, ...]:
 def by_level(item: pytest.Item, name: str) -> list[tuple[_Level, pytest.Mark]]:
     """Return the markers `name` of a test, the closest first, each with its level."""
     outwards = list(reversed(item.listchain()))
-    closest = _parameter_marks(item)
+    closest = parameter_marks(item)
     marked = [
         (
             _Level(distance=-1, base=0)
@@ -121,6 +121,12 @@ def by_level(item: pytest.Item, name: str) -> list[tuple[_Level, pytest.Mark]]:
         for node, mark in item.iter_markers_with_node(name)
     ]
     return sorted(marked, key=lambda pair: pair[0])
+
+
+def parameter_marks(item: pytest.Item) -> Sequence[pytest.Mark]:
+    """Return the marks that stand in `pytest.param`."""
+    marks: Sequence[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
+    return marks
 
 
 def _base(node: Node, mark: pytest.Mark) -> int:
@@ -150,130 +156,30 @@ def count_budgets(config: pytest.Config, planned: Sequence[ItemPlan]) -> int:
     return count
 
 
-def variants_of(definition: pytest.Item, settings: Settings) -> tuple[str, ...]:
+def variants_of(
+    definition: pytest.Item, budgets: Sequence[Budget] | None, settings: Settings
+) -> tuple[str, ...]:
     """Return the variants over which a test is parametrized.
 
     Raises
     ------
     UsageError
-        The test requests `quant` and has no budget, has a budget and does not request `quant`, or
-        there is no variant.
+        The test requests `quant`, so that there are `budgets`, and has none; or no variant is set.
     """
     where = location_of(definition)
-    names = getattr(definition, "fixturenames", ())
-    budgets = budgets_of(definition, settings) if "quant" in names else ()
-    if "quant" not in names and any(mark.name == MARKER for mark in definition.own_markers):
-        raise UsageError(missing_fixture(where))
-    if "quant" in names and not budgets:
+    if budgets is not None and not budgets:
         raise UsageError(
             f"{where} ({where.nodeid}) requests the fixture quant but has no {MARKER}; state a "
             "budget, or request quant_variant for a plain handle"
         )
-    asked = {budget.variant for budget in budgets} if budgets else set(settings.variants)
+    asked = [budget.variant for budget in budgets or ()] or settings.variants
     if not asked:
         raise UsageError(
             f"{where} ({where.nodeid}): no variants; set quant_variants, for example "
             '["int8", "int4"]'
         )
-    order = (*settings.variants, *(budget.variant for budget in budgets))
+    order = (*settings.variants, *asked)
     return tuple(name for name in dict.fromkeys(order) if name in asked)
-
-
-def missing_fixture(where: Location) -> str:
-    """Return the message for a marked test that would never be decided."""
-    return (
-        f"{MARKER} at {where} ({where.nodeid}): the test does not request the fixture quant, so "
-        "the budget would never be decided; add the argument quant to a plain test function or "
-        "method"
-    )
-
-
-def replaced_fixture(where: Location, name: str = "quant") -> str:
-    """Return the message for a test whose `quant` or `quant_variant` is not this plugin's."""
-    return (
-        f"{MARKER} at {where} ({where.nodeid}): the fixture {name} is overridden by one that does "
-        f"not request {name} itself, so the budget would never be decided; write "
-        f"def {name}({name})"
-    )
-
-
-def late_marker(item: pytest.Item) -> str:
-    """Return the message for a marker that came when budgets were already counted."""
-    where = location_of(item)
-    return (
-        f"{MARKER} at {where} ({where.nodeid}): the marker was added or removed after collection, "
-        "when the budgets were already counted; write it as a decorator or in pytestmark"
-    )
-
-
-def orphans_of(found: Sequence[object]) -> list[str]:
-    """Return a message for each marker on a test itself that would never be decided."""
-    items = [node for node in found if isinstance(node, pytest.Item)]
-    missing = [
-        missing_fixture(location_of(item))
-        for item in items
-        if _is_marked(item) and not _requests_quant(item)
-    ]
-    return missing + [
-        f"{MARKER} at {location_of(item)} ({item.nodeid}): the marker stands in pytest.param, "
-        "where it would never be decided; write it as a decorator or in pytestmark"
-        for item in items
-        if _requests_quant(item) and any(mark.name == MARKER for mark in _parameter_marks(item))
-    ]
-
-
-class GroupMarkers:
-    """Markers on modules and classes, until a test below is found that decides their budgets.
-
-    The classes of a module are collected after it: only with the last of them is it known that
-    nobody asks.
-    """
-
-    def __init__(self) -> None:
-        self._awaited: dict[Node, set[Node]] = {}
-        self._with_tests: set[Node] = set()
-
-    def orphans_of(self, report: pytest.CollectReport, collector: pytest.Collector) -> list[str]:
-        """Return a message for each marker that no test decides, now that `report` is known."""
-        found = report.result or ()
-        items = [node for node in found if isinstance(node, pytest.Item)]
-        is_claimed = report.failed or any(map(_requests_quant, items))
-        orphans = []
-        chain: list[Node] = collector.listchain()  # type: ignore[assignment]  # items or collectors
-        for node in filter(_is_marked, chain):
-            awaited = self._awaited.setdefault(node, {collector})
-            awaited.discard(collector)
-            awaited.update(below for below in found if isinstance(below, pytest.Collector))
-            if is_claimed:
-                awaited.add(node)  # never empty again
-            if items:
-                self._with_tests.add(node)
-            if not awaited and node in self._with_tests:
-                orphans.append(node.nodeid)
-        return [
-            f"{MARKER} on {nodeid}: none of its tests requests the fixture quant, so the budget "
-            "would never be decided"
-            for nodeid in orphans
-        ]
-
-
-def n_planned_marks(item: pytest.Item, planned: Mapping[str, int]) -> int:
-    """Return how many markers a test had when its budgets were counted."""
-    inherited = sum(node is not item for node, _ in item.iter_markers_with_node(MARKER))
-    return planned.get(definition_id(item), inherited) if PLAN in item.stash else inherited
-
-
-def _is_marked(node: Node) -> bool:
-    return any(mark.name == MARKER for mark in node.own_markers)
-
-
-def _requests_quant(item: pytest.Item) -> bool:
-    return "quant" in getattr(item, "fixturenames", ())
-
-
-def _parameter_marks(item: pytest.Item) -> Sequence[pytest.Mark]:
-    marks: Sequence[pytest.Mark] = getattr(getattr(item, "callspec", None), "marks", ())
-    return marks
 
 
 def grouped(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -126,6 +126,11 @@ def _recipe(name: str, table: Mapping[str, object], place: str) -> Variant:
     precision = str(table.get("precision", name))
     if backend is not None:
         return Variant(name=name, precision=precision, backend=str(backend))
+    if "precision" not in table and name not in BUILTIN_VARIANTS:
+        raise UsageError(
+            f"{place}: found neither precision nor checkpoint, and {name} is no built-in variant; "
+            f"write one of them. Precisions: {', '.join(sorted(BUILTIN_VARIANTS))}"
+        )
     if precision not in BUILTIN_VARIANTS:
         known = suggestion(precision, BUILTIN_VARIANTS)
         raise UsageError(f"{place}: precision={precision!r}: {known}")

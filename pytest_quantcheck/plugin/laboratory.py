@@ -26,7 +26,6 @@ from pytest_quantcheck.plugin.alone import check_alone, check_own_gpu
 from pytest_quantcheck.plugin.progress import progress_for
 from pytest_quantcheck.plugin.sources import options_of, planned_variants, sources_of
 from pytest_quantcheck.plugin.storing import Shelves
-from pytest_quantcheck.plugin.tally import TALLY
 from pytest_quantcheck.plugin.timing import Timings
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.sequential.schedule import batch_ends
@@ -87,7 +86,6 @@ class Laboratories:
         self.device = choose_device(settings.device, require_gpu=settings.require_gpu)
         check_own_gpu(config, self.device.device, asked=settings.device)
         self.progress = progress_for(config)
-        self.tally = config.stash[TALLY]
         self._backends = backends_of(config)
         self._residents = Residents()
         self._shelves = Shelves(config, settings, backends=self._backends, device=self.device)
@@ -139,7 +137,6 @@ class Laboratory:
     def __init__(self, shared: Laboratories, model: ModelUnderTest) -> None:
         settings = shared.session.settings
         self._session = shared.session
-        self._tally = shared.tally
         self.model = model
         self.progress = shared.progress
         self.device = shared.device
@@ -159,7 +156,7 @@ class Laboratory:
             archive=self._archive,
             progress=shared.progress,
         )
-        self.runner.compare_predictions(shared.session.compared)  # type: ignore[arg-type]  # ours
+        self.runner.compare_predictions(shared.session.collection.compared)  # type: ignore[arg-type]  # ours
         self._is_prefetched = False
         self.check_alone = partial(check_alone, shared.config, self.device.device)
         self.timings = Timings(
@@ -186,7 +183,7 @@ class Laboratory:
     @property
     def levels(self) -> Levels:
         """Error rates of each decision of this run."""
-        return levels(self._session.settings.alpha, self._session.family_size)
+        return levels(self._session.settings.alpha, self._session.collection.family_size)
 
     @property
     def notices(self) -> tuple[str, ...]:
@@ -226,7 +223,7 @@ class Laboratory:
 
     def environment(self) -> EnvironmentRecord:
         """Return where and how this session measures."""
-        session = self._session
+        session, collection = self._session, self._session.collection
         return EnvironmentRecord(
             model=self.model.label,
             revision=self.runner.weights(self.reference).revision,
@@ -234,9 +231,9 @@ class Laboratory:
             device=self.device.device,
             device_name=self.device.name,
             alpha=session.settings.alpha,
-            family_size=session.family_size,
-            checks_collected=session.n_collected,
-            budgets_collected=self._tally.of(self.model),
+            family_size=collection.family_size,
+            checks_collected=collection.n_budgets,
+            budgets_collected=collection.budgets_of(self.model),
             redact=session.settings.redact.value,
             versions=installed(_VERSIONS),
             options=self._options,
@@ -245,7 +242,7 @@ class Laboratory:
 
     @cached_property
     def _sources(self) -> list[SourceRecord]:
-        variants = planned_variants(self._session.plans, self._session.settings)
+        variants = planned_variants(self._session.collection.plans, self._session.settings)
         return sources_of(self.model, variants, files=self._files)
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from pytest_quantcheck.plugin import FLAGS, OPTIONS
+from pytest_quantcheck.plugin import FLAGS, OPTIONS, key_of
 from pytest_quantcheck.report.gallery import Layout
 
 COLUMNS = "quantcheck_columns"
@@ -43,10 +43,7 @@ def command_of(config: pytest.Config, nodeid: str, *, family_size: int) -> str:
     """Return the command that decides one test alone as this run did."""
     path, _, name = nodeid.partition("::")
     here = os.path.relpath(config.rootpath / path, config.invocation_params.dir)
-    given = {
-        option: config.getoption("quant_" + option.replace("-", "_"))
-        for option in (*OPTIONS, *FLAGS)
-    }
+    given = {option: config.getoption(key_of(option)) for option in (*OPTIONS, *FLAGS)}
     given["family-size"] = family_size
     options = [
         f"--quant-{option}" + ("" if option in FLAGS else f"={value}")

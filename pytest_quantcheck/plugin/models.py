@@ -14,7 +14,7 @@ from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import by_level, location_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping, Sequence
+    from collections.abc import Hashable, Mapping
 
     from pytest_quantcheck.plugin.settings import Settings
 
@@ -114,26 +114,6 @@ def group_of(item: pytest.Item, model: ModelUnderTest | None) -> Hashable:
         return model
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return _override(item), repr(parameters.get(MARKER))
-
-
-def missing_fixture(item: pytest.Item) -> str:
-    """Return the message for a marker on a test that asks no model."""
-    return (
-        f"{MARKER} at {location_of(item)} ({item.nodeid}): the test requests none of quant, "
-        "quant_variant, quant_model and the model fixtures, so the marker has no effect; request "
-        "one, or drop it"
-    )
-
-
-def orphans_of(found: Sequence[object]) -> list[str]:
-    """Return a message for each marker on a test itself that asks no model."""
-    return [
-        missing_fixture(item)
-        for item in found
-        if isinstance(item, pytest.Item)
-        and any(mark.name == MARKER for mark in item.own_markers)
-        and MARKER not in getattr(item, "fixturenames", ())
-    ]
 
 
 def _resolved(name: str, setting: str, folders: tuple[Path, ...]) -> str:

@@ -13,7 +13,6 @@ from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.pilots import recall
 from pytest_quantcheck.plugin.summary import Summary
-from pytest_quantcheck.plugin.tally import TALLY, Tally
 from pytest_quantcheck.plugin.workers import Workers
 from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
 
@@ -32,9 +31,7 @@ _TEETH = 0.5
 
 
 def register_reports(config: pytest.Config, session: QuantcheckSession) -> None:
-    """Register what counts, prints and starts workers; and the plan, where it is asked for."""
-    config.stash[TALLY] = Tally()
-    config.pluginmanager.register(config.stash[TALLY], "quantcheck-tally")
+    """Register what prints and starts workers; and the plan, where it is asked for."""
     config.pluginmanager.register(Summary(config, session), "quantcheck-summary")
     if not hasattr(config, "workerinput"):
         workers = Workers(session.settings.device)
@@ -69,8 +66,8 @@ class Planner:
         """Print the plan; errors of collection are left to pytest."""
         if session.testsfailed and not self._config.getoption("continue_on_collection_errors"):
             return None
-        if self._session.family_error:
-            raise pytest.UsageError(self._session.family_error)
+        if self._session.collection.family_error:
+            raise pytest.UsageError(self._session.collection.family_error)
         checks: list[PlannedCheck] = []
         errors: list[str] = []
         for item in session.items:
@@ -89,7 +86,7 @@ class Planner:
         if terminal is None:
             return
         session = self._session
-        alpha, family = session.settings.alpha, session.family_size
+        alpha, family = session.settings.alpha, session.collection.family_size
         fail = f"{alpha:g}/{family} = {alpha / family:.3g}"
         title = f"quantcheck plan · PASS at alpha {alpha:g}, FAIL at {fail}"
         terminal.ensure_newline()
@@ -139,7 +136,7 @@ class Planner:
     def _levels(self) -> Levels:
         from pytest_quantcheck.stats.family import levels
 
-        return levels(self._session.settings.alpha, self._session.family_size)
+        return levels(self._session.settings.alpha, self._session.collection.family_size)
 
     def _count(self, budget: Budget, pilot: PilotRecord | None) -> _Counted | None:
         """Return how many examples there are: those read now, or those of the last run."""

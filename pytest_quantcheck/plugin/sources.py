@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.supplements import SourceRecord
 from pytest_quantcheck.measure.identity import ADAPTER_SETTINGS, file_digests, resolved_commit
+from pytest_quantcheck.plugin import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +38,7 @@ _DECISIVE = (
 
 def options_of(config: pytest.Config) -> list[str]:
     """Return the decisive settings of the command line, as one would write them again."""
-    given = {name: config.getoption("quant_" + name.replace("-", "_")) for name in _DECISIVE}
+    given = {name: config.getoption(key_of(name)) for name in _DECISIVE}
     return [f"--quant-{name}={value}" for name, value in given.items() if value is not None]
 
 

@@ -37,13 +37,13 @@ class Summary:
         planned = [item.stash[PLAN] for item in items if PLAN in item.stash]
         if not planned or self._config.get_verbosity() < 0:
             return None
-        session, settings = self._session, self._session.settings
+        collection, settings = self._session.collection, self._session.settings
         variants = ", ".join(dict.fromkeys(plan.variant for plan in planned))
         names = (plan.model.label if plan.model else "a fixture's model" for plan in planned)
         return (
             f"quantcheck: {', '.join(dict.fromkeys(names))}, {settings.reference} reference, "
             f"variants {variants}, alpha {settings.alpha:g} over "
-            f"{budgets_in_words(session.n_collected)} (family {session.family_size})"
+            f"{budgets_in_words(collection.n_budgets)} (family {collection.family_size})"
         )
 
     def pytest_report_teststatus(

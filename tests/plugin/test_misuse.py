@@ -54,7 +54,7 @@ WRONG_MARKERS = {
     "unknown gate": (
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, gate='loose')\n"
         "def test_quiz(quant): ...",
-        "gate='loose': expected one of regression, strict",
+        "--quant-gate='loose': expected one of regression, strict",
     ),
     "a time of a quiz": (
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_ttft_ratio=1.3)\n"
@@ -138,17 +138,18 @@ def test_a_wrong_marker_is_a_collection_error_of_its_module(project, how):
 
 
 WRONG_SETTINGS = {
-    "alpha": (["--quant-alpha=0.7"], "quant_alpha='0.7': expected a number between 0 and 0.5"),
-    "alpha text": (["--quant-alpha=five"], "quant_alpha='five': expected a number"),
-    "gate": (["--quant-gate=loose"], "gate='loose': expected one of regression, strict"),
-    "limit": (["--quant-limit=0"], "quant_limit='0': expected a whole number, at least 1"),
-    "family size": (["--quant-family-size=-3"], "quant_family_size='-3': expected a whole"),
-    "seed": (["--quant-seed=x"], "quant_seed='x': expected a whole number"),
+    "alpha": (["--quant-alpha=0.7"], "--quant-alpha='0.7': expected a number between 0 and 0.5"),
+    "alpha text": (["--quant-alpha=five"], "--quant-alpha='five': expected a number"),
+    "gate": (["--quant-gate=loose"], "--quant-gate='loose': expected one of regression, strict"),
+    "limit": (["--quant-limit=0"], "--quant-limit='0': expected a whole number, at least 1"),
+    "family size": (["--quant-family-size=-3"], "--quant-family-size='-3': expected a whole"),
+    "seed": (["--quant-seed=x"], "--quant-seed='x': expected a whole number"),
     "a free GPU": (
         ["--quant-gpu-hour-cost=0"],
-        "quant_gpu_hour_cost='0': expected a price above 0",
+        "--quant-gpu-hour-cost='0': expected a price above 0",
     ),
-    "memory": (["--quant-vram-fraction=1.5"], "quant_vram_fraction='1.5': expected above 0"),
+    "memory": (["--quant-vram-fraction=1.5"], "--quant-vram-fraction='1.5': expected above 0"),
+    "device": (["--quant-device=gpu"], "--quant-device='gpu': expected auto, cpu, cuda or cuda:N"),
     "reference": (["--quant-reference=fp61"], "unknown variant 'fp61'; did you mean 'fp16'"),
     "variants": (["--quant-variants=int8,int44"], "unknown variant 'int44'; did you mean 'int4'"),
     "folder": (["--quant-model=./absent"], "quant_model='./absent': no such folder"),
@@ -157,18 +158,23 @@ WRONG_SETTINGS = {
 
 
 @pytest.mark.parametrize(("args", "message"), WRONG_SETTINGS.values(), ids=WRONG_SETTINGS)
-def test_a_wrong_setting_is_a_usage_error(project, how, args, message):
-    project.tests(
-        "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1)\ndef test_quiz(quant): ..."
-    )
-
-    result = project.run(*how, *args)
+def test_a_wrong_setting_is_a_usage_error(project, args, message):
+    result = project.run(*args)
 
     assert result.ret == USAGE
     result.stderr.fnmatch_lines([f"*{message}*"])
 
 
+def test_a_wrong_setting_is_a_usage_error_of_xdist_too(project):
+    result = project.run("-n2", "--quant-alpha=0.7")
+
+    assert result.ret == USAGE
+    result.stderr.fnmatch_lines("*--quant-alpha='0.7': expected a number between 0 and 0.5*")
+
+
 WRONG_FILES = {
+    "value": ("quant_gate = 'loose'", "", "ERROR: quant_gate='loose': expected one of regression"),
+    "option as ini key": ("quant_json = 'x'", "", "no setting of a project; write --quant-json on"),
     "unknown ini key": ('quant_modle = "x"', "", "unknown setting 'quant_modle'; did you mean"),
     "unknown table key": ("", "[tool.quantcheck]\nstore = 1", "has an unknown key 'store'"),
     "not a table": ("", "[tool.quantcheck.variants]\nmine = 3", "found 3, expected a table"),
@@ -181,6 +187,11 @@ WRONG_FILES = {
         "",
         '[tool.quantcheck.variants.mine]\nprecision = "nf5"',
         "precision='nf5': did you mean 'nf4'",
+    ),
+    "neither precision nor checkpoint": (
+        "",
+        '[tool.quantcheck.variants.mine]\nskip_modules = ["lm_head"]',
+        "neither precision nor checkpoint, and mine is no built-in variant",
     ),
     "modules": (
         "",

@@ -128,4 +128,4 @@ def test_a_setting_of_a_model_needs_a_model(suite, name):
     result = suite.run(f"--quant-{name}=x")
 
     assert result.ret == USAGE
-    result.stderr.fnmatch_lines([f"*quant_{name}='x' belongs to quant_model, and none is set*"])
+    result.stderr.fnmatch_lines([f"*quant-{name}='x' belongs to quant_model, and none is set*"])
