@@ -41,7 +41,7 @@ def parse_limit(keyword: str, value: object) -> Limit:
     """
     build = _grammar().get(keyword) or _named_flips(keyword)
     if build is None:
-        hint = _wrong_way(keyword) or suggestion(keyword, _grammar())
+        hint = _wrong_way(keyword) or _nearest(keyword)
         raise UsageError(f"unknown limit {keyword!r}; {hint}")
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise UsageError(f"{keyword}={value!r}: expected a finite number")
@@ -211,6 +211,14 @@ def _wrong_way(keyword: str) -> str:
     is_lower = metric.direction is Direction.LOWER_IS_BETTER
     better, change = ("lower", "rise") if is_lower else ("higher", "drop")
     return f"{metric.name} is better when {better}: max_{metric.name}_{change}=…"
+
+
+def _nearest(keyword: str) -> str:
+    """Return the limits most like an unknown one; all of them where none is."""
+    close = get_close_matches(keyword, _grammar(), n=5)
+    if not close:
+        return suggestion(keyword, _grammar())
+    return f"did you mean {close[0]!r}? Near it: {', '.join(close[1:]) or 'no other'}"
 
 
 def _check_value(limit: Limit) -> None:

@@ -6,6 +6,7 @@ import datetime as dt
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_quantcheck.core.budget import Budget, Gate, Target
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.protocols import WorkloadLike
 
 _WordT = TypeVar("_WordT", Gate, Target)
+_TERMS = ("workload", "slice", "gate", "target", "reason", "waive_until")
+"""Keywords of a marker that are no limits."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -151,6 +154,8 @@ def check_measured(limit: Limit, workload: WorkloadLike, shown: str) -> None:
 
 
 def _in_context(keyword: str, value: object, shown: str) -> Limit:
+    if close := get_close_matches(keyword, _TERMS, n=1):
+        raise UsageError(f"{shown}: unknown keyword {keyword!r}; did you mean {close[0]!r}?")
     try:
         return parse_limit(keyword, value)
     except UsageError as error:
@@ -190,8 +195,10 @@ def _day(value: object, shown: str) -> dt.date | None:
 def _variants(args: tuple[object, ...], *, known: list[str], shown: str) -> list[str]:
     for name in args:
         if not isinstance(name, str):
+            advice = f"; write workload={name!r}" if hasattr(name, "metrics") else ""
             raise UsageError(
-                f"{shown}: found {name!r} among the variants, expected a name such as 'int8'"
+                f"{shown}: found {name!r} among the variants, expected names, as in "
+                f"quant_budget('int8', 'int4', …){advice}"
             )
         if name not in known:
             raise UsageError(f"{shown}: unknown variant {name!r}; {suggestion(name, known)}")

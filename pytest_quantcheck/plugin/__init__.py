@@ -180,7 +180,8 @@ def quant_model(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def quant_variant(request: pytest.FixtureRequest, quant_model: str) -> Handle:
     """Handle of this test's variant; parametrizes the test over the variants."""
-    return activate(request.config).handle(request.node, quant_model, request.param)
+    session = activate(request.config)
+    return session.handle(request.node, quant_model, session.variant_asked(request))
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.plugin.evaluate import Pair, Side
 from pytest_quantcheck.plugin.progress import verdicts_told
+from pytest_quantcheck.plugin.slices import examples_of
 from pytest_quantcheck.plugin.watch import FirstBatches, Watch
 
 if TYPE_CHECKING:
@@ -50,11 +51,19 @@ class Bench:
         return {workload: seen.pair for workload, seen in self._seen.items()}
 
     def measure(self, workload: Workload[Any], budgets: Mapping[Budget, Terms]) -> Pair:
-        """Measure a workload until these budgets are decided; all of it where there are none."""
+        """Measure a workload until these budgets are decided; all of it where there are none.
+
+        Raises
+        ------
+        UsageError
+            The workload has no slice of a budget's name; nothing was measured.
+        """
         runner = self.laboratory.runner
+        course = runner.course(workload)
+        for budget in budgets:
+            examples_of(budget, course.examples, workload=workload.name)
         # Before the variant, which may drive the reference out of memory.
         noise = runner.noise.measure(workload) if self.measures_noise else None
-        course = runner.course(workload)
         watch = Watch(budgets, course) if budgets and len(course.parts) > 1 else None
         with verdicts_told(
             self.laboratory.progress,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _SMALLEST_LEVEL = 1e-6
 _NEEDS_A_REFERENCE = {*CHANGES, Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
 """Statistics that show nothing where the reference knows nothing."""
+_OF_ONE_SIDE = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +46,13 @@ class Decision:
     pair: Pair
     """On the examples that the verdict took."""
     check: CheckRecord
+    is_of_reference: bool = False
+    """Whether the variant is the reference."""
 
 
 def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision]) -> Iterator[str]:
     """Yield a line for everything that a test's verdicts do not say."""
+    yield from _self_warnings(decisions)
     for workload, pair in pairs.items():
         mine = [one for one in decisions if one.workload is workload]
         yield from _chance_warnings(pair.reference.measurement, mine)
@@ -61,6 +65,16 @@ def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision
     for one in decisions:
         if one.workload is not None:
             yield from _slice_warnings(one.budget, one.pair, one.check)
+
+
+def _self_warnings(decisions: Sequence[Decision]) -> Iterator[str]:
+    """Yield a warning if budgets compare the reference with itself, which none can fail."""
+    compared = (one for one in decisions if one.budget.limit.statistic not in _OF_ONE_SIDE)
+    for name in dict.fromkeys(one.check.variant for one in compared if one.is_of_reference):
+        yield (
+            f"{name} is the reference itself, so that budgets on what it loses show nothing: leave "
+            f"it out, or name another quant_reference"
+        )
 
 
 def family_warnings(levels: Levels) -> Iterator[str]:

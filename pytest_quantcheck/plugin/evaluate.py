@@ -65,9 +65,9 @@ class Pair:
         assert variant is not None  # noqa: S101 - the same
         return reference, variant
 
-    def restricted(self, name: str, *, shown: str) -> Pair:
+    def restricted(self, name: str) -> Pair:
         """Return the pair on one slice of its workload."""
-        reference, variant = (restrict(side, name, shown=shown) for side in self.measurements)
+        reference, variant = (restrict(side, name) for side in self.measurements)
         return replace(
             self,
             reference=replace(self.reference, measurement=reference),
@@ -103,16 +103,11 @@ def evaluate(
         What the run adds.
     settled : Settled, optional
         What was decided as examples came.
-
-    Raises
-    ------
-    UsageError
-        The workload has no slice of the budget's name.
     """
     if budget.limit.statistic is Statistic.WEIGHT_RATIO:
         return _weights(budget, pair, terms)
     if budget.slice is not None:
-        pair = pair.restricted(budget.slice, shown=budget.shown)
+        pair = pair.restricted(budget.slice)
     reference, variant = pair.measurements
     metric = budget.limit.metric or correctness_metric(variant)
     scores = reference.scores[metric], variant.scores[metric]

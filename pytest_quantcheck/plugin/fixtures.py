@@ -187,6 +187,7 @@ class Quant:
                 workload=(workload := self._bindings.workload_of(budget)),
                 pair=self._bench.pair_of(budget, workload),
                 check=check,
+                is_of_reference=self._bench.variant == self._laboratory.reference,
             )
             for budget, check in zip(self._plan.budgets, checks, strict=True)
             if not budget.limit.is_of_serving

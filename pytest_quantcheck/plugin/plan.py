@@ -147,10 +147,13 @@ class Planner:
             size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
             n_clusters = round(n / size) if pilot.n_clusters else None
             return _Counted(n=n, n_clusters=n_clusters, effect=size, in_workload=n)
+        from pytest_quantcheck.plugin.slices import examples_of
+
         settings = self._session.settings
         workload: Workload[Any] = budget.workload  # type: ignore[assignment]  # one of ours
         examples = workload.examples(max_examples=settings.max_examples, seed=settings.seed)
-        return _count(_sliced(examples, budget, workload.name), in_workload=len(examples))
+        mine = examples_of(budget, examples, workload=workload.name)
+        return _count(mine, in_workload=len(examples))
 
     def _figures(self, budget: Budget, pilot: PilotRecord | None, counted: _Counted) -> Figures:
         from pytest_quantcheck.core.verdict import Outcome
@@ -185,16 +188,6 @@ class Planner:
         if smallest is None or counted.in_workload < smallest:
             return None
         return expected_n(plan, counted.n, true=plan.best)
-
-
-def _sliced(examples: Sequence[Example[Any]], budget: Budget, name: str) -> Sequence[Example[Any]]:
-    if budget.slice is None:
-        return examples
-    from pytest_quantcheck.plugin.slices import check_slice
-
-    known = list(dict.fromkeys(one.slice for one in examples if one.slice is not None))
-    check_slice(budget.slice, known, workload=name, shown=budget.shown)
-    return [example for example in examples if example.slice == budget.slice]
 
 
 def _count(examples: Sequence[Example[Any]], *, in_workload: int) -> _Counted:

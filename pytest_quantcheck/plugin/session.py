@@ -10,7 +10,7 @@ import pytest
 from pytest_quantcheck.core.plain import to_builtins
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin import models
-from pytest_quantcheck.plugin.collect import PLAN
+from pytest_quantcheck.plugin.collect import PLAN, location_of
 from pytest_quantcheck.plugin.collection import USAGE_ERROR, Collection
 from pytest_quantcheck.plugin.journal import Journalist
 from pytest_quantcheck.plugin.ledger import Ledger
@@ -93,6 +93,18 @@ class QuantcheckSession:
         """Return the model of a test as markers and settings name it."""
         with reported_errors():
             return models.model_of(item, self.settings).name
+
+    def variant_asked(self, request: pytest.FixtureRequest) -> str:
+        """Return the variant over which a test is parametrized."""
+        with reported_errors():
+            if not hasattr(request, "param"):
+                raise UsageError(
+                    f"{location_of(request.node)} ({request.node.nodeid}): the fixture "
+                    "quant_variant was asked for while the test ran, as by "
+                    "request.getfixturevalue, when it was too late to repeat the test for each "
+                    "variant; make quant or quant_variant an argument of the test"
+                )
+            return str(request.param)
 
     def handle(self, item: pytest.Item, model_name: str, variant: str | None) -> Handle:
         """Return the handle of a variant of a test's model; None is the reference."""

@@ -13,30 +13,47 @@ from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.scores import ExampleScores, metric_level
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
 
+    from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.verdict import Verdict
     from pytest_quantcheck.measure.measurement import Measurement
+    from pytest_quantcheck.workloads.example import Example
 
 CHANGES = (Statistic.DROP, Statistic.RISE, Statistic.LOG_RATIO, Statistic.RECOVERY)
 """Statistics of reference against variant that a slice may break alone."""
 
 
-def slices_of(measurement: Measurement) -> list[str]:
-    """Return the slices of the examples, in the order of their first example."""
-    named = (example.slice for example in measurement.examples)
-    return list(dict.fromkeys(name for name in named if name is not None))
+def slices_of(examples: Iterable[Example[Any]]) -> list[str]:
+    """Return the slices of examples, in the order of their first one."""
+    return list(dict.fromkeys(one.slice for one in examples if one.slice is not None))
 
 
-def restrict(measurement: Measurement, name: str, *, shown: str) -> Measurement:
-    """Return the measurement of one slice.
+def examples_of(
+    budget: Budget, examples: Sequence[Example[Any]], *, workload: str
+) -> Sequence[Example[Any]]:
+    """Return the examples that a budget is about: those of its slice, or all.
 
     Raises
     ------
     UsageError
         No example is in a slice of that name.
     """
-    check_slice(name, slices_of(measurement), workload=measurement.workload_name, shown=shown)
+    if budget.slice is None:
+        return examples
+    if not (found := [one for one in examples if one.slice == budget.slice]):
+        known = slices_of(examples)
+        advice = suggestion(budget.slice, known) if known else "its examples have no field slice"
+        raise UsageError(
+            f"{budget.shown}: slice={budget.slice!r}: workload {workload} has no such slice; "
+            f"{advice}"
+        )
+    return found
+
+
+def restrict(measurement: Measurement, name: str) -> Measurement:
+    """Return the measurement of one slice."""
     positions = [i for i, example in enumerate(measurement.examples) if example.slice == name]
     ids = {example.id for example in measurement.examples}
     inside = {measurement.examples[i].id for i in positions}
@@ -54,14 +71,6 @@ def restrict(measurement: Measurement, name: str, *, shown: str) -> Measurement:
     )
 
 
-def check_slice(name: str, known: Collection[str], *, workload: str, shown: str) -> None:
-    """Raise UsageError if no example is in a slice of that name."""
-    if name not in known:
-        place = f"{shown}: slice={name!r}: workload {workload} has no such slice"
-        advice = suggestion(name, known) if known else "its examples have no field slice"
-        raise UsageError(f"{place}; {advice}")
-
-
 def _of_examples(scores: ExampleScores, *, ids: set[str], inside: set[str]) -> ExampleScores:
     """Return the scores of the examples `inside`; an example may be scored in parts, `id#1`."""
     owners = (found if found in ids else found.rpartition("#")[0] for found in scores.ids)
@@ -77,10 +86,10 @@ def collapsed(
     The error rate of FAIL is divided by the number of slices, so that all of them together are
     as rarely wrong as the one budget.
     """
-    names = slices_of(sides[0])
+    names = slices_of(sides[0].examples)
     shares = replace(levels, alpha_fail=levels.alpha_fail / max(1, len(names)))
     for name in names if limit.statistic in CHANGES else ():
-        reference, variant = (restrict(side, name, shown="").scores[metric] for side in sides)
+        reference, variant = (restrict(side, name).scores[metric] for side in sides)
         if not _exceeds(limit, metric_level(reference), metric_level(variant)):
             continue  # what is within the limit cannot be shown to exceed it
         verdict = judge(limit, reference, variant=variant, levels=shares)

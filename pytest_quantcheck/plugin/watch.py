@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_quantcheck.measure.course import select_pair
 from pytest_quantcheck.plugin.drawn import drawn
 from pytest_quantcheck.plugin.evaluate import correctness_metric
-from pytest_quantcheck.plugin.slices import check_slice
+from pytest_quantcheck.plugin.slices import examples_of
 from pytest_quantcheck.stats.sequential.trial import Trial, can_stop
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.verdict import Verdict
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.measurement import MeasuredPair
     from pytest_quantcheck.plugin.evaluate import Terms
     from pytest_quantcheck.stats.sequential.trial import Plan
-    from pytest_quantcheck.workloads.example import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +54,6 @@ class Watch:
         to the end.
     course : Course
         All examples of the workload.
-
-    Raises
-    ------
-    UsageError
-        The workload has no slice of a budget's name.
     """
 
     def __init__(self, budgets: Mapping[Budget, Terms], course: Course) -> None:
@@ -114,17 +108,6 @@ class FirstBatches:
 
 
 def _opened(budget: Budget, terms: Terms, course: Course) -> _Open:
-    plan = _plan(budget, course)
+    plan = drawn(examples_of(budget, course.examples, workload=course.workload.name))
     trial = Trial(budget.limit, plan=plan, levels=terms.levels, target=terms.target)
     return _Open(budget=budget, plan=plan, trial=trial)
-
-
-def _plan(budget: Budget, course: Course) -> Plan:
-    """Return what is known of a budget's examples before they are measured."""
-    examples: Sequence[Example[Any]] = course.examples
-    if budget.slice is not None:
-        known = dict.fromkeys(one.slice for one in examples if one.slice is not None)
-        name = course.workload.name
-        check_slice(budget.slice, [*known], workload=name, shown=budget.shown)
-        examples = [one for one in examples if one.slice == budget.slice]
-    return drawn(examples)

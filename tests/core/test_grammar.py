@@ -95,7 +95,11 @@ def test_percentiles_are_named_in_percent(metric):
 @pytest.mark.parametrize(
     ("keyword", "value", "message"),
     [
-        ("max_acuracy_drop", 0.01, "did you mean 'max_accuracy_drop'"),
+        (
+            "max_acuracy_drop",
+            0.01,
+            r"did you mean 'max_accuracy_drop'\? Near it: \w+, \w+, \w+, \w+$",
+        ),
         ("max_score_flip_rate", 0.01, "unknown limit 'max_score_flip_rate'"),
         ("max_nonsense_flip_rate", 0.01, "unknown limit"),
         ("max_mean_kl", 0, "expected a number above 0"),

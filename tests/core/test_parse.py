@@ -62,6 +62,9 @@ def test_a_marker_without_variants_stands_for_all_of_them():
     [
         (("int5",), {"max_accuracy_drop": 0.01}, "unknown variant 'int5'; did you mean 'int"),
         ((8,), {"max_accuracy_drop": 0.01}, "found 8 among the variants"),
+        ((["int8", "int4"],), {"max_flip_rate": 0.1}, r"as in quant_budget\('int8', 'int4', …\)$"),
+        (("int8", QUIZ), {"max_flip_rate": 0.1}, r"among the variants.*; write workload="),
+        (("int8",), {"wrkload": QUIZ, "max_flip_rate": 0.1}, "'wrkload'; did you mean 'workload'"),
         (("int8", "int8"), {"max_accuracy_drop": 0.01}, "'int8' stands twice"),
         (("int8",), {}, "no limit"),
         (("int8",), {"workload": QUIZ}, "no limit"),

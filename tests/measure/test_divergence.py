@@ -164,7 +164,7 @@ def test_the_tokens_farthest_apart_are_shown_with_what_stands_before_them(monkey
     assert (record.n_tokens, record.max_kl, record.p99_kl) == (15, 0.7, 0.7)
     assert (record.delta_p_mean, record.delta_p_rms) == pytest.approx((-0.25, 0.25))
     assert record.top1_agreement == pytest.approx(13 / 15)
-    first = divergence_record(restrict(found.variant, "b", shown=""))
+    first = divergence_record(restrict(found.variant, "b"))
     assert {one.example for one in first.worst} <= {"2", "4"}
     assert first.n_tokens == 5
 

@@ -38,3 +38,26 @@ def test_a_family_in_which_nothing_can_fail_is_said(project):
 
     large.stdout.fnmatch_lines(["*warning: the family is so large that*p-value of 1e-06 only*"])
     small.stdout.no_fnmatch_line("*the family is so large*")
+
+
+def test_the_reference_compared_with_itself_is_said(project):
+    project.tests(
+        "@pytest.mark.quant_budget('fp16', 'int8', workload=quiz, max_accuracy_drop=0.9)\n"
+        "@pytest.mark.quant_budget('fp16', workload=quiz, min_accuracy=0.1)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    result = project.run()
+
+    assert result.ret == 0
+    said = [line for line in result.outlines if "is the reference itself" in line]
+    assert [line.partition(" is the")[0] for line in said] == [" warning: fp16"]
+
+
+def test_a_floor_of_the_reference_is_no_comparison(project):
+    project.tests(
+        "@pytest.mark.quant_budget('fp16', workload=quiz, min_accuracy=0.1)\n"
+        "def test_quiz(quant): ..."
+    )
+
+    project.run().stdout.no_fnmatch_line("*is the reference itself*")

@@ -39,6 +39,20 @@ def test_a_handle_of_no_variant_is_a_collection_error(project, how):
     result.stdout.fnmatch_lines(["*test_variant): no variants; set quant_variants, for example*"])
 
 
+@pytest.mark.parametrize("name", ["quant", "quant_variant"])
+def test_a_fixture_asked_for_while_the_test_runs_is_refused(project, name):
+    project.tests(f"def test_late(request): request.getfixturevalue('{name}')")
+
+    result = project.run()
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        "not measured: test_suite.py:* (test_suite.py::test_late): the fixture quant_variant was "
+        "asked for while the test ran*make quant or quant_variant an argument of the test"
+    )
+
+
 WEIGHTS = """
 @pytest.mark.quant_budget("int8", max_weight_memory_ratio={})
 def test_weights(quant): assert len(quant.verdicts) == 1

@@ -58,12 +58,13 @@ def test_a_budget_on_a_slice_sees_that_slice_only(project, how):
          "workload quiz has no such slice; its examples have no field slice"),
     ],
 )  # fmt: skip
-def test_an_unknown_slice_is_a_usage_error(project, how, source, message):
+def test_an_unknown_slice_is_a_usage_error_before_anything_is_measured(project, source, message):
     project.tests(source)
 
-    result = project.run(*how)
+    result = project.run()
 
     assert result.ret == USAGE
+    result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines([f"not measured: quant_budget at test_suite.py:*{message}*"])
 
 
