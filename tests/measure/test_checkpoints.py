@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 import shutil
 import sys
@@ -19,7 +18,6 @@ from safetensors.torch import load_file
 from pytest_quantcheck import Documents
 from pytest_quantcheck.core.variant import AS_STORED, Variant, builtin_variant
 from pytest_quantcheck.errors import BackendUnavailable, UsageError
-from pytest_quantcheck.measure.backends import checkpoint as checkpoint_backend
 from pytest_quantcheck.measure.backends.checkpoint import CheckpointBackend, describe
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ScoreRequest
@@ -269,10 +267,3 @@ def test_int8_of_a_bf16_checkpoint_explains_an_overflow(saved, base, tmp_path):
     error = CheckpointBackend().load(as_stored(folder), base).not_finite(0)
 
     assert "configuration and no regression" in str(error)
-
-
-def test_examples_in_docstrings_run():
-    outcome = doctest.testmod(checkpoint_backend)
-
-    assert outcome.attempted > 0
-    assert outcome.failed == 0

@@ -79,7 +79,7 @@ def draw_orders(seed: int) -> Iterator[tuple[bool, bool]]:
     --------
     >>> orders = draw_orders(3)
     >>> [next(orders)[0] for _ in range(6)]
-    [False, True, False, True, True, False]
+    [True, False, True, False, False, True]
     """
     coins = random.Random(seed)  # noqa: S311 - a seeded order, no secret
     while True:
