@@ -111,10 +111,15 @@ def _evidence(check: CheckRecord) -> list[str]:
         size += f"; {stop}"
     if check.mcnemar_p is not None:
         size += f", McNemar's {_equation(check.mcnemar_p)}"
-    if check.p_fail is None:
-        return [size, check.method]
-    pvalue = f"{_equation(check.p_fail)} against {format_pvalue(check.alpha_fail)}"
-    return [size, f"{check.method}, {pvalue} for FAIL"]
+    tests = [(check.p_fail, check.alpha_fail, "FAIL")]
+    if check.outcome == "inconclusive":  # neither was reached
+        tests.append((check.p_pass, check.alpha_pass, "PASS"))
+    pvalues = (
+        f"{_equation(p)} against {format_pvalue(alpha)} for {side}"
+        for p, alpha, side in tests
+        if p is not None
+    )
+    return [size, ", ".join((check.method, *pvalues))]
 
 
 def _equation(pvalue: float) -> str:

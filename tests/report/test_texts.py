@@ -73,6 +73,8 @@ def test_an_inconclusive_text_says_how_many_more():
 
     assert "  the examples show neither side of the limit; one shop has half of them\n" in text
     assert "n = 1,200 examples in 240 clusters, 40 lost" in text
+    said = " ".join(text.split())
+    assert "test, p = 0.9 against 0.0025 for FAIL, p = 0.08 against 0.05 for PASS worst" in said
     assert "  would settle it: ~2,900 more examples (80 % chance at this estimate)\n" in text
 
 
