@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_quantcheck.errors import UsageError
+
 if TYPE_CHECKING:
     import argparse
 
 DONE, FOUND, WRONG = 0, 1, 2
 """Exit status: all is well; what was looked for was found; it could not be done."""
+_LARGEST_RATE = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,3 +35,9 @@ class Command(Protocol):
 
     def run(self, arguments: argparse.Namespace) -> Answer:
         """Return what to print, and the exit status."""
+
+
+def check_rate(option: str, rate: float) -> None:
+    """Raise UsageError unless `rate` is a probability below one half."""
+    if not 0 < rate < _LARGEST_RATE:
+        raise UsageError(f"{option}={rate:g}: expected a number above 0 and below 0.5")

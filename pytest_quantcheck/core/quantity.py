@@ -152,15 +152,15 @@ def format_pvalue(pvalue: float) -> str:
     return "<1e-300" if pvalue < _SMALLEST_P else f"{pvalue:.2g}"
 
 
-def format_count(count: int) -> str:
-    """Print a count with thousands separated.
+def format_count(count: int, noun: str = "") -> str:
+    """Print a count with thousands separated, and what is counted as one or several.
 
     Examples
     --------
-    >>> format_count(2800)
-    '2,800'
+    >>> format_count(2800), format_count(1, "budget"), format_count(12, "budget")
+    ('2,800', '1 budget', '12 budgets')
     """
-    return f"{count:,}"
+    return f"{count:,}" + (f" {noun}{'' if count == 1 else 's'}" if noun else "")
 
 
 def format_cost(cost: float) -> str:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_quantcheck.core.budget import Gate
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.plugin.collect import PLAN
 from pytest_quantcheck.plugin.files import Files
 from pytest_quantcheck.plugin.longrepr import COLUMNS, columns_of
 from pytest_quantcheck.plugin.pilots import remember
 from pytest_quantcheck.report.terminal import by_model, render_final, render_summary, title_lines
-from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.record import EnvironmentRecord, RunRecord
@@ -43,7 +43,7 @@ class Summary:
         return (
             f"quantcheck: {', '.join(dict.fromkeys(names))}, {settings.reference} reference, "
             f"variants {variants}, alpha {settings.alpha:g} over "
-            f"{budgets_in_words(collection.n_budgets)} (family {collection.family_size})"
+            f"{format_count(collection.n_budgets, 'budget')} (family {collection.family_size})"
         )
 
     def pytest_report_teststatus(

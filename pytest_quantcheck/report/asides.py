@@ -56,7 +56,7 @@ def reused(measurements: Iterable[MeasurementRecord]) -> str:
     if not kept:
         return ""
     n_whole = sum(one.n_from_store == one.n for one in kept)
-    workloads = f"{len(kept)} workload{'' if len(kept) == 1 else 's'}"
+    workloads = format_count(len(kept), "workload")
     parts = f" ({len(kept) - n_whole} in part)" if n_whole < len(kept) else ""
     since = min(one.measured_at for one in kept)[: len("2026-11-20")]
     return f"reference scores of {workloads} from the store{parts}, since {since}"

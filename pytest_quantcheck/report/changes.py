@@ -53,7 +53,7 @@ def render_changes(changes: Sequence[Change], *, percent: str) -> Iterator[str]:
         rows = [_row(one, f"degradation [{percent} % CI]") for one in shown]
         yield from table_lines(rows, [*rows[0]], right=())
     if n:
-        yield f" identical: {n} metric{'' if n == 1 else 's'}"
+        yield f" identical: {format_count(n, 'metric')}"
 
 
 def _row(change: Change, measured: str) -> dict[str, str]:

@@ -6,10 +6,9 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.quantity import Unit, format_cost, format_quantity
+from pytest_quantcheck.core.quantity import Unit, format_cost, format_count, format_quantity
 from pytest_quantcheck.report.serving import shape_of
 from pytest_quantcheck.report.sizes import weights_of
-from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,7 +51,7 @@ def cheapest_line(run: RunRecord) -> str:
     costs = {label: _cost(one) for label, one in served.items()}
     weights = dict.fromkeys(labels.values(), math.inf) | weights_of(run)
     best = min(complete, key=lambda name: (costs.get(labels[name], 0), weights[labels[name]]))
-    notes = [budgets_in_words(asked[best])]
+    notes = [format_count(asked[best], "budget")]
     notes += [f"{name} has {n}" for name, n in asked.items() if n > asked[best]]
     notes += [f"{name} has none" for name in _without_budgets(run, asked, weights[labels[best]])]
     if served:

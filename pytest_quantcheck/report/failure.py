@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import format_count, format_pvalue
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
-from pytest_quantcheck.report.screen import ascii_safe, inert
+from pytest_quantcheck.report.screen import ascii_safe, folded, inert
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
 from pytest_quantcheck.report.tokens import describe_delta_p, render_tokens
 
@@ -59,14 +58,14 @@ def render_failure(
         *describe_delta_p(check.divergence),
         *_notable_slice(check),
     ]
-    lines = [headline(check), *_wrapped(facts, layout)]
+    lines = [headline(check), *_folded(facts, layout)]
     lines += render_gallery(check, layout)
     lines += render_tokens(check.divergence, layout)
     more = wording.more_examples(check)
     settling_it = [f"{more} (80 % chance at this estimate)"] if more else []
     settling_it += settling(check, timing) if timing else []
     if settling_it:
-        lines += _wrapped([f"would settle it: {'; '.join(settling_it)}"], layout)
+        lines += _folded([f"would settle it: {'; '.join(settling_it)}"], layout)
     lines.append(f"  reproduce: {reproduce}")
     return "\n".join(map(inert, lines))
 
@@ -144,16 +143,5 @@ def _is_notable(one: SliceRecord, check: CheckRecord) -> bool:
     return is_often and one.p_concentrated * len(check.slices) <= _NOTABLE_P
 
 
-def _wrapped(facts: Sequence[str], layout: Layout) -> list[str]:
-    return [
-        line
-        for fact in facts
-        for line in textwrap.wrap(
-            ascii_safe(fact),
-            layout.width,
-            initial_indent="  ",
-            subsequent_indent="    ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    ]
+def _folded(facts: Sequence[str], layout: Layout) -> list[str]:
+    return [line for fact in facts for line in folded(fact, layout.width, indent=2)]

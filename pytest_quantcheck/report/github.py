@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.report.findings import Finding, Kind, findings, path_in_repository
 from pytest_quantcheck.report.screen import cut_middle
 from pytest_quantcheck.report.terminal import render_final
-from pytest_quantcheck.report.wording import budgets_in_words
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.record import RunRecord
@@ -47,7 +47,7 @@ def _of_a_kind(kind: Kind, found: list[Finding], folder: str) -> list[str]:
     if len(found) <= MOST_OF_A_KIND:
         return [_command(one, folder) for one in found]
     shown = found[: MOST_OF_A_KIND - 1]
-    rest = budgets_in_words(len(found) - len(shown))
+    rest = format_count(len(found) - len(shown), "budget")
     more = f"and {rest} more: GitHub shows {MOST_OF_A_KIND} annotations of a kind"
     return [
         *(_command(one, folder) for one in shown),

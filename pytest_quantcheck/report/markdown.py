@@ -98,7 +98,7 @@ def _of_model(run: RunRecord) -> Iterator[str]:
             yield from _table(shape, variant_table.RIGHT)
     lines = (*cliff_lines(run), cheapest_line(run), reused(run.measurements))
     warnings = (f"warning: {text}" for text in run.warnings)
-    yield from _list([*serving_notes(run, width=_LINE), *filter(None, lines), *warnings])
+    yield from _list([*serving_notes(run), *filter(None, lines), *warnings])
 
 
 def _table(rows: Sequence[dict[str, str]], right: Collection[str]) -> Iterator[str]:

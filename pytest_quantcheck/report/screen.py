@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _MARK = "^"
+_LEAST_COLUMNS = 20
 _COMMAND = re.compile(r"(?:^\s*):(?=:)|#(?=\[)(?<=##)")
 """How lines begin, or what they hold, that GitHub Actions carries out when a log has them."""
 
@@ -110,6 +112,18 @@ def marks_of(line: Sequence[Cell]) -> str:
     """Return what stands under a line: `^` under each marked column, empty if none is."""
     marks = ((_MARK if cell.is_marked else " ") * display_width(cell.shown) for cell in line)
     return "".join(marks).rstrip()
+
+
+def folded(text: str, width: int, *, indent: int = 1) -> list[str]:
+    """Return `text`, escaped, in lines of at most `width` columns where its words are no longer."""
+    return textwrap.wrap(
+        ascii_safe(text),
+        max(width, _LEAST_COLUMNS),
+        initial_indent=" " * indent,
+        subsequent_indent=" " * (indent + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def cut_middle(text: str, width: int, mark: str) -> str:

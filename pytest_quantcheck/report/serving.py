@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,6 @@ from pytest_quantcheck.core.quantity import (
     format_count,
     format_quantity,
 )
-from pytest_quantcheck.report.screen import ascii_safe
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,17 +90,10 @@ def serving_cells(found: Sequence[LatencyRecord]) -> dict[str, dict[str, str]]:
     return {label: {column: row[column] or "-" for column in known} for label, row in rows.items()}
 
 
-def serving_notes(run: RunRecord, *, width: int) -> list[str]:
+def serving_notes(run: RunRecord) -> list[str]:
     """Return how, where and with which requests times were taken, and what to know of them."""
-    notes = dict.fromkeys(text for one in run.latencies for text in _notes(one))
-    notes |= dict.fromkeys(reference_notes(run.latencies))
-    return [
-        line
-        for note in notes
-        for line in textwrap.wrap(
-            ascii_safe(note), max(width - 1, 20), subsequent_indent="  ", break_on_hyphens=False
-        )
-    ]
+    notes = (text for one in run.latencies for text in _notes(one))
+    return list(dict.fromkeys([*notes, *reference_notes(run.latencies)]))
 
 
 def described(one: LatencyRecord) -> str:

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import CheckRecord
     from pytest_quantcheck.core.serving import LatencyRecord, TimeRecord
 
-_DECIDED = "decided"
-
 
 def find_timing(check: CheckRecord, timings: Iterable[LatencyRecord]) -> LatencyRecord | None:
     """Return the timing that a budget was decided on."""
@@ -105,7 +103,7 @@ def _conditions(one: LatencyRecord) -> list[str]:
     if one.n_discarded:
         again = "pair" if is_paired else "block"
         parts.append(
-            f"{format_count(one.n_discarded)} {again}{'' if one.n_discarded == 1 else 's'} timed "
+            f"{format_count(one.n_discarded, again)} timed "
             f"again because the device was throttled{why}"
         )
     if one.n_throttled:

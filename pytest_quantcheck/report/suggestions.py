@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 from dataclasses import dataclass
@@ -139,9 +140,10 @@ def _markers(budgets: Sequence[SuggestedBudget]) -> list[str]:
 def _marker(budgets: Sequence[SuggestedBudget]) -> str:
     """Return a marker with the budgets of one variant on one workload."""
     first = budgets[0]
+    variant = json.dumps(first.variant, ensure_ascii=False)
     limits = [f"{one.keyword}={one.limit.value:.10g}" for one in budgets if one.limit]
     name = [] if first.is_in_body else [f"workload={_identifier(first.workload)}"]
-    return f"@pytest.mark.quant_budget({', '.join([_quoted(first.variant), *name, *limits])})"
+    return f"@pytest.mark.quant_budget({', '.join([variant, *name, *limits])})"
 
 
 def _identifier(name: str) -> str:
@@ -155,14 +157,3 @@ def _identifier(name: str) -> str:
     found = re.sub(r"\W", "_", name)
     found = f"_{found}" if found[:1].isdigit() or not found else found
     return f"{found}_" if keyword.iskeyword(found) else found
-
-
-def _quoted(text: str) -> str:
-    r"""Return a string literal in double quotes.
-
-    Examples
-    --------
-    >>> print(_quoted("int4"))
-    "int4"
-    """
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from tabulate import tabulate
 
 from pytest_quantcheck.core.quantity import Unit, format_count, format_quantity
 from pytest_quantcheck.report import wording
-from pytest_quantcheck.report.screen import ascii_safe, inert
+from pytest_quantcheck.report.screen import ascii_safe, folded, inert
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -100,11 +99,7 @@ def _remarks(checks: Sequence[CheckRecord], width: int) -> list[Line]:
 
 
 def _wrapped(text: str, outcome: str, width: int) -> list[Line]:
-    lines = textwrap.wrap(
-        text, max(width, 20), initial_indent=" ", subsequent_indent="   ",
-        break_long_words=False, break_on_hyphens=False,
-    )  # fmt: skip
-    return [Line(text=line, outcome=outcome) for line in lines]
+    return [Line(text=line, outcome=outcome) for line in folded(text, width)]
 
 
 def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:
@@ -119,7 +114,8 @@ def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:
 
 def _measured(checks: Sequence[CheckRecord]) -> str:
     is_level = any(check.statistic in _LEVELS for check in checks)
-    return f"{'estimate' if is_level else 'degradation'} [{_percent(checks[0])} % CI]"
+    percent = wording.confidence_percent(checks[0])
+    return f"{'estimate' if is_level else 'degradation'} [{percent} % CI]"
 
 
 def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
@@ -132,12 +128,8 @@ def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
     if not parts:
         return []
     few, most = (format_quantity(part, Unit.FRACTION) for part in (min(parts), max(parts)))
-    budgets = wording.budgets_in_words(len(parts))
+    budgets = format_count(len(parts), "budget")
     return [Line(text=f" stopped early: {budgets}, after {few} to {most} of the examples")]
-
-
-def _percent(check: CheckRecord) -> str:
-    return f"{100 * check.confidence_level:.10g}"
 
 
 def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:

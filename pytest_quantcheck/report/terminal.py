@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.report.asides import also_failing, noise, reused
 from pytest_quantcheck.report.cheapest import cheapest_line
 from pytest_quantcheck.report.cliff import cliff_lines
-from pytest_quantcheck.report.screen import ascii_safe, display_width, inert
+from pytest_quantcheck.report.screen import display_width, folded, inert
 from pytest_quantcheck.report.table import Line, check_table
 from pytest_quantcheck.report.variant_table import variant_table
-from pytest_quantcheck.report.wording import budgets_in_words, headline
+from pytest_quantcheck.report.wording import headline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +49,7 @@ def title_lines(environment: EnvironmentRecord, *, width: int) -> list[str]:
     title, *rest = text.split(_BETWEEN) if display_width(text) > width - _RULES else [text]
     while rest and display_width(f"{title}{_BETWEEN}{rest[0]}") <= width - _RULES:
         title += _BETWEEN + rest.pop(0)
-    return [title, *_wrapped(_BETWEEN.join(rest), width)]
+    return [title, *folded(_BETWEEN.join(rest), width)]
 
 
 def _ruled(text: str, width: int) -> str:
@@ -74,22 +74,11 @@ def _lines(run: RunRecord, width: int) -> list[Line]:
     if variants := variant_table(run, width=width):
         lines += [Line(text=""), *variants]
     for text in filter(None, (*cliff_lines(run), cheapest_line(run))):
-        lines += [Line(text=row) for row in _wrapped(text, width)]
+        lines += [Line(text=row) for row in folded(text, width)]
     if text := reused(run.measurements):
         lines.append(Line(text=f" {text}"))
     lines += [Line(text=f" warning: {warning}") for warning in run.warnings]
     return lines
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        ascii_safe(text),
-        width,
-        initial_indent=" ",
-        subsequent_indent="   ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def by_model(run: RunRecord) -> Iterator[tuple[EnvironmentRecord, RunRecord]]:
@@ -140,4 +129,4 @@ def render_counts(outcomes: Sequence[str], *, n_waived: int = 0, n_toothless: in
     parts = ", ".join(f"{counts[outcome.value]} {outcome.value}" for outcome in Outcome)
     asides = ((n_waived, "waived"), (n_toothless, "toothless"))
     more = "".join(f"; {count} {word}" for count, word in asides if count)
-    return f"quantcheck: {budgets_in_words(len(outcomes))} decided: {parts}{more}"
+    return f"quantcheck: {format_count(len(outcomes), 'budget')} decided: {parts}{more}"

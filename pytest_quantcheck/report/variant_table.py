@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import Unit, format_bytes, format_count, format_quantity
+from pytest_quantcheck.report.screen import folded
 from pytest_quantcheck.report.serving import (
     SERVING_COLUMNS,
     by_shape,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _PARTIAL = "*"
 """Stands behind a level on a part of the examples where there is no room for their number."""
-_SIZES = ("variant", "weights", "ratio")
 
 
 def variant_table(run: RunRecord, *, width: int) -> list[Line]:
@@ -114,7 +114,7 @@ def _serving_lines(run: RunRecord, rows: Sequence[dict[str, str]], width: int) -
     lines: list[str] = []
     for table in shape_rows(run, [row["variant"] for row in rows]):
         lines += ["", *_folded(table, width)]
-    return [*lines, *(f" {note}" for note in serving_notes(run, width=width))]
+    return [*lines, *(line for note in serving_notes(run) for line in folded(note, width))]
 
 
 def _folded(rows: Sequence[dict[str, str]], width: int) -> list[str]:

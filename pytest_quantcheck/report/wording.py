@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.core.metric import METRICS, compares_models
 from pytest_quantcheck.core.quantity import (
     Unit,
-    format_bare,
     format_count,
     format_interval,
     format_limit,
@@ -105,8 +104,13 @@ def interval_in_words(check: CheckRecord) -> str:
     """Return the statistic with its interval and the interval's level."""
     if check.target == "dataset":
         return f"{value_with_interval(check)} {these_examples(check)}"
-    percent = format_bare(check.confidence_level, Unit.FRACTION).removesuffix(".0")
-    return value_with_interval(check) + (f" ({percent} % CI)" if check.n else "")
+    level_text = f" ({confidence_percent(check)} % CI)" if check.n else ""
+    return value_with_interval(check) + level_text
+
+
+def confidence_percent(check: CheckRecord) -> str:
+    """Return the level of a check's interval: `90`."""
+    return f"{100 * check.confidence_level:.10g}"
 
 
 def these_examples(check: CheckRecord) -> str:
@@ -248,13 +252,8 @@ def headline(environment: EnvironmentRecord) -> str:
     return (
         f"quantcheck · {environment.model} · {environment.reference_label} reference · "
         f"{environment.device_name} · alpha {environment.alpha:g} over "
-        f"{budgets_in_words(environment.checks_collected)} (family {environment.family_size})"
+        f"{format_count(environment.checks_collected, 'budget')} (family {environment.family_size})"
     )
-
-
-def budgets_in_words(count: int) -> str:
-    """Return `1 budget` or `12 budgets`."""
-    return f"{format_count(count)} budget{'' if count == 1 else 's'}"
 
 
 def rounded_up(count: int) -> int:

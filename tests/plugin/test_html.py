@@ -27,7 +27,7 @@ def test_the_page_is_written_and_named(project, how):
     page = (project.pytester.path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.startswith("<!doctype html>")
     assert "1 of 2 budgets is shown to be exceeded." in page
-    assert page.count('"k":"harmful"') == 200
+    assert page.count('"k":"worse"') == 200
     assert "question 199:" in page
     assert [path.name for path in (project.pytester.path / "out").iterdir()] == ["report.html"]
 

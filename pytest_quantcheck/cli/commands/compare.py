@@ -9,7 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.cli.command import DONE, FOUND, Answer
+from pytest_quantcheck.cli.command import DONE, FOUND, Answer, check_rate
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.record import RunRecord
 
 SUMMARY = "show what changed from one run to another, and fail where a variant got worse"
-
-_LARGEST_ALPHA = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +43,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     UsageError
         A run cannot be read, or the runs have no metric in common.
     """
-    if not 0 < arguments.alpha < _LARGEST_ALPHA:
-        raise UsageError(f"--alpha={arguments.alpha:g}: expected a number above 0 and below 0.5")
+    check_rate("--alpha", arguments.alpha)
     from pytest_quantcheck.cli.comparing import compare_runs
     from pytest_quantcheck.cli.runs import read_run
     from pytest_quantcheck.report.changes import render_changes
@@ -61,7 +59,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     lines = [
         *render_changes(changes, percent=f"{100 * (1 - 2 * arguments.alpha):.10g}"),
         *_verdicts(before.run, after.run),
-        f"quantcheck compare: {n or 'no'} regression{'' if n == 1 else 's'}",
+        f"quantcheck compare: {format_count(n, 'regression') if n else 'no regressions'}",
     ]
     return Answer(text="\n".join(lines), status=FOUND if n else DONE)
 

@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import DONE, FOUND, Answer
+from pytest_quantcheck.core.quantity import format_count
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +31,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     machine = Machine(environment=os.environ)
     found = list(examine(machine, require_gpu=arguments.require_gpu))
     n = sum(one.state is State.WRONG for one in found)
-    last = f"{n} thing{'' if n == 1 else 's'} to mend" if n else "ready"
+    last = f"{format_count(n, 'thing')} to mend" if n else "ready"
     lines = [line for one in found for line in _lines(one)]
     return Answer(
         text="\n".join([*lines, f"quantcheck doctor: {last}"]), status=FOUND if n else DONE

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.cli.command import Answer
+from pytest_quantcheck.cli.command import Answer, check_rate
 from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import UsageError
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 SUMMARY = "propose budgets that other examples keep, from the run that --quant-json wrote"
-
-_LARGEST_RATE = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,10 +50,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     UsageError
         An argument is wrong, or no workload of the run has enough examples.
     """
-    if not 0 < arguments.false_alarm < _LARGEST_RATE:
-        raise UsageError(
-            f"--false-alarm={arguments.false_alarm:g}: expected a number above 0 and below 0.5"
-        )
+    check_rate("--false-alarm", arguments.false_alarm)
     if arguments.seed < 0:
         raise UsageError(f"--seed={arguments.seed}: expected a whole number, at least 0")
     from pytest_quantcheck.cli.runs import read_run

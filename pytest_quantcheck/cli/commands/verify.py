@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.cli.command import DONE, FOUND, Answer
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> Answer:
         findings += tree.findings
         said += tree.said
     n = len(findings)
-    last = f"{n} {'difference' if n == 1 else 'differences'}" if n else "verified"
+    last = format_count(n, "difference") if n else "verified"
     lines = [*findings, *(f"note: {text}" for text in said), f"quantcheck verify: {last}"]
     return Answer(text="\n".join(lines), status=FOUND if findings else DONE)
 
@@ -79,12 +80,8 @@ def _decided_again(saved: SavedRun) -> tuple[list[str], list[str]]:
     ]
     if also_failing(run.checks, run.environments) != run.also_failing:
         findings.append("verdict: Holm's test of all budgets lists others than the run does")
-    said = [f"{_count(len(able))} decided again from the scores"]
+    said = [f"{format_count(len(able), 'budget')} decided again from the scores"]
     if len(able) < len(run.checks):
-        n = len(run.checks) - len(able)
-        said.append(f"{_count(n)} not decided again: the run holds no scores of examples for them")
+        n = format_count(len(run.checks) - len(able), "budget")
+        said.append(f"{n} not decided again: the run holds no scores of examples for them")
     return findings, said
-
-
-def _count(n: int) -> str:
-    return f"{n:,} budget{'' if n == 1 else 's'}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_quantcheck.core.metric import METRICS, Direction
 from pytest_quantcheck.core.quantity import Unit
+from pytest_quantcheck.core.record import ExampleRecord
 from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.html.texts import as_script_data, capped, capped_pair, shown
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.examples import ExamplesRecord
     from pytest_quantcheck.core.fingerprint import Plain
-    from pytest_quantcheck.core.record import CheckRecord, ExampleRecord, RunRecord
+    from pytest_quantcheck.core.metric import Metric
+    from pytest_quantcheck.core.record import CheckRecord, RunRecord
 
 ValueT = TypeVar("ValueT")
 MOST_CARDS = 3_000
@@ -36,29 +38,19 @@ class Change:
     workload: str
     variant: str
     metric: str
-    example: str
-    slice: str | None
-    prompt: str | None
-    expected: str | None
-    reference_output: str
-    variant_output: str
-    reference_value: float
-    variant_value: float
-    reference_margin: float | None
-    variant_margin: float | None
-    first_divergence: int | None
+    of: ExampleRecord
 
     @property
-    def loss(self) -> float:
-        """How much worse the variant is, in the metric's unit."""
-        return _sign(self.metric) * (self.reference_value - self.variant_value)
+    def size(self) -> float:
+        """How far the metric moved, in its unit."""
+        return abs(self.of.reference_value - self.of.variant_value)
 
     @property
-    def lead(self) -> float:
-        """How far the right choice fell back, in nats."""
-        if self.reference_margin is None or self.variant_margin is None:
+    def shift(self) -> float:
+        """How far the lead of the right choice moved, in nats."""
+        if self.of.reference_margin is None or self.of.variant_margin is None:
             return 0.0
-        return self.reference_margin - self.variant_margin
+        return abs(self.of.reference_margin - self.of.variant_margin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +79,7 @@ def gallery_of(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> Galler
             read.add((check.examples or "", check.metric))
             for change in _recorded(check.metric, record, reference):
                 found.setdefault(_key(check, change), change)
-    changes = [change for change in found.values() if change.reference_output != REDACTED]
+    changes = [one for one in found.values() if one.of.reference_output != REDACTED]
     cards = [*_cards(_in_turn(changes))]
     return Gallery(data=f"[{','.join(cards)}]", n_cards=len(cards), n_changed=len(changes))
 
@@ -98,16 +90,16 @@ def _in_turn(changes: Sequence[Change]) -> list[Change]:
     Of each workload and variant the largest comes first, then the second of each, and so on.
     """
     groups: dict[tuple[object, ...], list[Change]] = {}
-    for change in sorted(changes, key=lambda one: (-abs(one.loss), -abs(one.lead))):
-        key = (change.workload, change.variant, change.metric, change.loss > 0)
+    for change in sorted(changes, key=lambda one: (-one.size, -one.shift)):
+        key = (change.workload, change.variant, change.metric, change.of.is_worse)
         groups.setdefault(key, []).append(change)
     ranked = [(rank, one) for group in groups.values() for rank, one in enumerate(group)]
     ranked.sort(key=lambda pair: pair[0])
-    return [one for _, one in sorted(ranked[:MOST_CARDS], key=lambda pair: pair[1].loss <= 0)]
+    return [one for _, one in sorted(ranked[:MOST_CARDS], key=lambda pair: not pair[1].of.is_worse)]
 
 
 def _key(check: CheckRecord, change: Change) -> tuple[str, ...]:
-    return check.model, check.fingerprint, change.variant, change.metric, change.example
+    return check.model, check.fingerprint, change.variant, change.metric, change.of.example
 
 
 def _known_in_full(check: CheckRecord) -> Iterator[Change]:
@@ -115,28 +107,14 @@ def _known_in_full(check: CheckRecord) -> Iterator[Change]:
     if wording.compares_predictions(check):
         return
     for one in check.worst:
+        # A document's outputs are its own text, which the prompt shows.
+        is_text = wording.is_of_documents(check) and one.prompt != REDACTED
         yield Change(
             workload=check.workload,
             variant=check.variant_label,
             metric=check.metric,
-            example=one.example,
-            slice=one.slice,
-            prompt=one.prompt,
-            expected=one.expected,
-            **_outputs(check, one),
-            reference_value=one.reference_value,
-            variant_value=one.variant_value,
-            reference_margin=one.reference_margin,
-            variant_margin=one.variant_margin,
-            first_divergence=one.first_divergence,
+            of=replace(one, reference_output="", variant_output="") if is_text else one,
         )
-
-
-def _outputs(check: CheckRecord, one: ExampleRecord) -> dict[str, str]:
-    """Return both outputs; a document's is its own text, which the prompt shows."""
-    if wording.is_of_documents(check) and one.prompt != REDACTED:
-        return {"reference_output": "", "variant_output": ""}
-    return {"reference_output": one.reference_output, "variant_output": one.variant_output}
 
 
 def _recorded(metric: str, record: ExamplesRecord, reference: ExamplesRecord) -> Iterator[Change]:
@@ -144,33 +122,31 @@ def _recorded(metric: str, record: ExamplesRecord, reference: ExamplesRecord) ->
     after, before = record.rows_of(metric), reference.rows_of(metric)
     if after is None or before is None or after.ids != record.ids or before.ids != record.ids:
         return
-    for place, values in enumerate(zip(before.values, after.values, strict=True)):
-        if values[0] == values[1]:
+    is_higher = METRICS[metric].direction is Direction.HIGHER_IS_BETTER
+    for place, (early, late) in enumerate(zip(before.values, after.values, strict=True)):
+        if early == late:
             continue
-        yield Change(
-            workload=record.workload,
-            variant=record.variant_label,
-            metric=metric,
+        example = ExampleRecord(
             example=record.ids[place],
             slice=_at(record.slices, place),
-            prompt=_at(record.prompts, place),
-            expected=_at(record.expected, place),
+            prompt=_at(record.prompts, place) or "",
+            expected=_at(record.expected, place) or "",
             reference_output=reference.outputs[place],
             variant_output=record.outputs[place],
-            reference_value=values[0],
-            variant_value=values[1],
+            reference_value=early,
+            variant_value=late,
+            is_worse=late < early if is_higher else late > early,
             reference_margin=_at(reference.margins, place),
             variant_margin=_at(record.margins, place),
             first_divergence=_at(record.first_divergence, place),
+        )
+        yield Change(
+            workload=record.workload, variant=record.variant_label, metric=metric, of=example
         )
 
 
 def _at(column: Sequence[ValueT | None] | None, place: int) -> ValueT | None:
     return None if column is None else column[place]
-
-
-def _sign(metric: str) -> int:
-    return 1 if METRICS[metric].direction is Direction.HIGHER_IS_BETTER else -1
 
 
 def _cards(changes: Sequence[Change]) -> Iterator[str]:
@@ -187,33 +163,33 @@ def _cards(changes: Sequence[Change]) -> Iterator[str]:
 
 def _card(change: Change, longest: int) -> dict[str, Plain]:
     """Return one card; names are short because they stand thousands of times."""
-    outputs = capped_pair(change.reference_output, change.variant_output, longest)
+    one = change.of
+    outputs = capped_pair(one.reference_output, one.variant_output, longest)
     return {
         "w": shown(change.workload),
         "v": shown(change.variant),
         "m": change.metric,
-        "i": shown(change.example),
-        "s": None if change.slice is None else shown(change.slice),
-        "p": None if change.prompt is None else capped(change.prompt, longest),
-        "e": None if change.expected is None else capped(change.expected, longest),
+        "i": shown(one.example),
+        "s": None if one.slice is None else shown(one.slice),
+        "p": capped(one.prompt, longest) or None,
+        "e": capped(one.expected, longest) or None,
         "a": outputs.reference,
         "b": outputs.variant,
-        "k": "worse" if change.loss > 0 else "better",
+        "k": "worse" if one.is_worse else "better",
         "f": True if METRICS[change.metric].is_correctness else None,
-        "c": _change(change),
+        "c": _movement(METRICS[change.metric], one),
     }
 
 
-def _change(change: Change) -> str:
+def _movement(metric: Metric, one: ExampleRecord) -> str:
     """Return what became of the example in a few words."""
-    before, after = change.reference_value, change.variant_value
-    metric = METRICS[change.metric]
+    before, after = one.reference_value, one.variant_value
     if metric.level_unit is Unit.PERPLEXITY:
         return f"{before:.3f} → {after:.3f} nats per token"
-    at = change.first_divergence
+    at = one.first_divergence
     parting = "" if at is None else f" · parts at token {at + 1:,}"
     if not metric.is_correctness:
         return f"{metric.name} {before:g} → {after:g}{parting}"
-    if change.reference_margin is None or change.variant_margin is None:
+    if one.reference_margin is None or one.variant_margin is None:
         return parting.removeprefix(" · ")
-    return f"margin {change.reference_margin:+.2f} → {change.variant_margin:+.2f} nats{parting}"
+    return f"margin {one.reference_margin:+.2f} → {one.variant_margin:+.2f} nats{parting}"

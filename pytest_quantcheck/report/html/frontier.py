@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 356, 230
 LEFT, RIGHT, TOP, BOTTOM = 54, 336, 14, 196
 _LEAST_RANGE = {Unit.FRACTION: 0.02, Unit.PERPLEXITY: 0.1}
+_CHANGES = {"drop", "rise", "log_ratio"}
+"""Statistics that move a level."""
 _MEBIBYTE = 2**20
 _ROOM = 1.36
 """Length of the axis of costs against the largest: names stand to the right of their points."""
@@ -174,14 +176,8 @@ def _spot(one: MeasurementRecord, cost: float, checks: Sequence[CheckRecord]) ->
         == (one.model, one.variant_label, one.fingerprint)
         and check.slice is None
     ]
-    change = next(
-        (
-            c
-            for c in mine
-            if c.metric == one.metric and c.statistic in {"drop", "rise", "log_ratio"}
-        ),
-        None,
-    )
+    changes = (check for check in mine if check.metric == one.metric)
+    change = next((check for check in changes if check.statistic in _CHANGES), None)
     outcomes = {check.outcome for check in mine}
     worst = next((o for o in ("fail", "inconclusive", "pass") if o in outcomes), "")
     low = high = budget = None

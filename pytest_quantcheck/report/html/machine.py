@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.quantity import Unit, format_bytes, format_count, format_quantity
-from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.html.texts import NONE, shown
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def machines(run: RunRecord) -> list[Machine]:
             reference=shown(one.reference_label),
             device=shown(f"{one.device_name} ({one.device})"),
             terms=(
-                f"alpha {one.alpha:g} over {wording.budgets_in_words(one.checks_collected)} "
+                f"alpha {one.alpha:g} over {format_count(one.checks_collected, 'budget')} "
                 f"(family {one.family_size})"
             ),
             versions=[shown(f"{name} {number}") for name, number in sorted(one.versions.items())],

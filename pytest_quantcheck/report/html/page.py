@@ -89,7 +89,7 @@ def _content(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> dict[str
         "sentence": _sentence(run, counts),
         "conclusions": [shown(text) for text in _conclusions(run)],
         "rows": rows,
-        "percent": f"{100 * run.checks[0].confidence_level:.10g}" if run.checks else "90",
+        "percent": wording.confidence_percent(run.checks[0]) if run.checks else "90",
         "has_models": len(run.environments) > 1,
         "forest": intervals,
         "sizes": frontier.size_panels(run),
@@ -129,11 +129,11 @@ def _sentence(run: RunRecord, counts: Mapping[str, int]) -> str:
     if not n:
         return "No budget was decided."
     if counts["fail"]:
-        failed = f"{counts['fail']} of {wording.budgets_in_words(n)}"
+        failed = f"{counts['fail']} of {format_count(n, 'budget')}"
         verb = "is" if counts["fail"] == 1 else "are"
         rest = f"; {counts['inconclusive']} undecided" if counts["inconclusive"] else ""
         return f"{failed} {verb} shown to be exceeded{rest}."
     if counts["inconclusive"]:
-        kept = f"{counts['pass']} of {wording.budgets_in_words(n)}"
+        kept = f"{counts['pass']} of {format_count(n, 'budget')}"
         return f"{kept} shown to be kept; {counts['inconclusive']} need more evidence."
     return f"All {n} budgets are shown to be kept." if n > 1 else "The budget is shown to be kept."

@@ -114,7 +114,7 @@ def _facts(check: CheckRecord, timing: LatencyRecord | None) -> Iterator[tuple[s
     yield "method", check.method
     yield from _pvalues(check)
     if check.confidence_level and check.low is not None:
-        yield "interval", f"{100 * check.confidence_level:.10g} % confidence, two-sided"
+        yield "interval", f"{wording.confidence_percent(check)} % confidence, two-sided"
     if check.noise_floor is not None:
         yield "noise floor", f"{wording.noise_floor(check)}: the reference measured twice"
     yield from _power(check)
