@@ -64,12 +64,15 @@ def _kind(module: torch.nn.Module) -> object:
 
 
 def _fused(module: Any, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - of any class
+    return module.down_proj(_middle(module, inputs))  # type: ignore[no-any-return]
+
+
+def _middle(module: Any, inputs: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - of any class
+    """Return what goes down; nothing else of this width outlives it."""
     gate, up = module.gate_proj(inputs), module.up_proj(inputs)
     if gate.dtype in _HALVES and gate.is_contiguous() and up.is_contiguous():
-        middle = gated(gate, up)
-    else:
-        middle = module.act_fn(gate) * up
-    return module.down_proj(middle)  # type: ignore[no-any-return]
+        return gated(gate, up)
+    return module.act_fn(gate) * up  # type: ignore[no-any-return]
 
 
 def _is_same(module: Any, dtype: torch.dtype, generator: torch.Generator) -> bool:  # noqa: ANN401
