@@ -22,10 +22,12 @@ _PACKAGE = "pytest-quantcheck"
 _DRIVER = Path("/proc/driver/nvidia/version")
 _PATIENCE_SECONDS = 300
 _SHOWN_LINES = 3
-_DEVELOPMENT = {"test", "lint", "docs"}
+_DEVELOPMENT = {"test", "lint", "docs", "dev"}
 """Extras that users have no need of."""
 _FOR = {
     "compressed-tensors": "checkpoints that compressed-tensors wrote",
+    "gpu": "who else uses the GPU while requests are timed",
+    "html": "the page of --quant-html",
     "json-schema": "json_valid(schema=…)",
     "peft": "LoRA adapters",
 }
@@ -102,7 +104,7 @@ def _package(requirement: str) -> Observation | None:
     try:
         found = version(needed.name)
     except PackageNotFoundError:
-        use = _FOR.get(extra, f"what the extra {extra} is for") if extra else "every run"
+        use = _FOR.get(extra, f"the extra {extra}") if extra else "every run"
         text = f"not installed; needed for: {use}"
         return Observation(name=needed.name, state=state, text=text, mend=mend)
     if not needed.specifier.contains(found, prereleases=True):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import Distribution
 from pathlib import Path
 
@@ -118,10 +119,22 @@ def test_packages_that_are_missing_or_old_are_named_with_their_command(tmp_path)
         State.ABSENT,
         "pip install 'pytest-quantcheck[html]'",
     )
-    assert seen["gone"].text == "not installed; needed for: what the extra html is for"
+    assert seen["gone"].text == "not installed; needed for: the page of --quant-html"
     assert seen["none-of-it"].text == "not installed; needed for: LoRA adapters"
     assert "unseen" not in seen
     assert seen["device"].text == "not looked at while a package is missing"
+
+
+def test_of_each_extra_it_is_known_whether_users_need_it_and_what_for(tmp_path):
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    extras = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    needed = tuple(f'missing-{extra}; extra == "{extra}"' for extra in extras)
+
+    seen = found(machine(tmp_path, requirements=needed))
+
+    absent = {name.removeprefix("missing-") for name in seen if name.startswith("missing-")}
+    assert absent == extras.keys() - {"dev", "docs", "lint", "test"}
+    assert not [one.text for one in seen.values() if "the extra" in one.text]
 
 
 def test_a_plugin_that_pytest_does_not_load_is_a_fault(tmp_path):
