@@ -119,8 +119,8 @@ def _conclusions(run: RunRecord) -> Iterator[str]:
     for environment, part in by_model(run):
         about = f"{environment.model}: " if len(run.environments) > 1 else ""
         mine = replace(part, environment=environment)
-        texts = cheapest_line(mine), "; ".join(cliff_lines(mine))
-        yield from (about + text for text in texts if text)
+        texts = (cheapest_line(mine), *cliff_lines(mine))
+        yield from (about + text.strip() for text in texts if text)
 
 
 def _sentence(run: RunRecord, counts: Mapping[str, int]) -> str:

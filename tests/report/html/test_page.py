@@ -235,6 +235,21 @@ def test_without_per_example_records_the_worst_of_each_budget_are_shown():
     assert (cards[0]["i"], cards[0]["p"]) == ("e17", "Which queue?\nMy card was charged twice.")
 
 
+def test_each_workload_that_falls_has_a_line_of_its_own(read):
+    falls = [
+        replace(known.CHECK, workload=name, value=0.4, low=0.38, high=0.42, **variant)
+        for name in ("orders", "quotes")
+        for variant in ({}, {"variant": "int3", "variant_label": "int3"})
+    ]
+    sizes = [replace(known.MEASURED, workload=one.workload, variant_label=one.variant_label,
+                     weight_bytes=10**9, is_reference=False) for one in falls]  # fmt: skip
+
+    page = read(render_html(known.run(*falls, measurements=[known.MEASURED, *sizes]), {}))
+
+    lines = [text for tag, text in page.texts if tag == "bdi" and " falls between " in text]
+    assert [line.partition(" falls")[0] for line in lines] == ["cliff: orders", "quotes"]
+
+
 def test_only_what_is_right_or_wrong_is_a_flip():
     loss = replace(known.FLIP, reference_value=2.0, variant_value=2.5)
     document = replace(known.CHECK, metric="perplexity", level_unit="perplexity", worst=[loss])
