@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     """From the sizes of clusters in the order of measurement, and all metrics measured."""
 
 
+PER_EXAMPLE = ("examples", "outputs", "prompt_digests", "is_cut", "is_stored", "divergences")
+"""Fields of a measurement with one value for each example, or none at all."""
+
+
 def _all_at_once(sizes: Sequence[int], metrics: Iterable[Metric]) -> tuple[int, ...]:
     del metrics
     return (sum(sizes),)
@@ -91,19 +95,14 @@ class Course:
         """Return several parts of one measurement as one, in the order of the workload."""
         if len(parts) == 1:
             return parts[0]
-        examples = [example for part in parts for example in part.examples]
-        order = sorted(range(len(examples)), key=lambda i: self.places[examples[i].id])
+        places = [self.places[example.id] for part in parts for example in part.examples]
+        order = sorted(range(len(places)), key=places.__getitem__)
         first = min(parts, key=lambda part: self.places[part.examples[0].id])
         limits = [part.pack_limit for part in parts if part.pack_limit is not None]
+        per_example: dict[str, Any] = {name: _concatenated(parts, name) for name in PER_EXAMPLE}
         found = replace(
             first,
-            examples=tuple(examples),
-            outputs=_concatenated(parts, lambda part: part.outputs),
-            prompt_digests=_concatenated(parts, lambda part: part.prompt_digests),
-            is_cut=_concatenated(parts, lambda part: part.is_cut),
-            is_stored=_concatenated(parts, lambda part: part.is_stored),
             measured_at=min(part.measured_at for part in parts),
-            divergences=_concatenated(parts, lambda part: part.divergences),
             doubts=tuple(map(_joined_doubt, zip(*(part.doubts for part in parts), strict=True))),
             scores={
                 name: _concatenated_scores([part.scores[name] for part in parts])
@@ -112,6 +111,7 @@ class Course:
             tokens=sum(part.tokens for part in parts),
             seconds=sum(part.seconds for part in parts),
             pack_limit=min(limits, default=None),
+            **per_example,
         )
         return select(found, order)
 
@@ -157,18 +157,16 @@ def select(measured: Measurement, places: Sequence[int]) -> Measurement:
     -----
     Tokens and seconds stay what was spent.
     """
+    per_example: dict[str, Any] = {
+        name: _taken(getattr(measured, name), places) for name in PER_EXAMPLE
+    }
     return replace(
         measured,
-        examples=_taken(measured.examples, places),
-        outputs=_taken(measured.outputs, places),
-        prompt_digests=_taken(measured.prompt_digests, places),
-        is_cut=_taken(measured.is_cut, places),
-        is_stored=_taken(measured.is_stored, places),
         doubts=tuple(
             replace(doubt, is_found=_taken(doubt.is_found, places)) for doubt in measured.doubts
         ),
         scores={name: scores.taken(places) for name, scores in measured.scores.items()},
-        divergences=_taken(measured.divergences, places),
+        **per_example,
     )
 
 
@@ -199,10 +197,8 @@ def _joined_doubt(parts: tuple[Doubt, ...]) -> Doubt:
     return replace(parts[0], is_found=tuple(found for part in parts for found in part.is_found))
 
 
-def _concatenated(
-    parts: Sequence[Measurement], values: Callable[[Measurement], tuple[Any, ...]]
-) -> tuple[Any, ...]:
-    return tuple(value for part in parts for value in values(part))
+def _concatenated(parts: Sequence[Measurement], field: str) -> tuple[Any, ...]:
+    return tuple(value for part in parts for value in getattr(part, field))
 
 
 def _concatenated_scores(parts: Sequence[ExampleScores]) -> ExampleScores:

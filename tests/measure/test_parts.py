@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import fake_model
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from fake_model import INT8
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.course import Portion
+from pytest_quantcheck.measure.course import PER_EXAMPLE, Portion
+from pytest_quantcheck.measure.measurement import Measurement
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.runner import Runner
 
@@ -132,3 +135,8 @@ def test_a_reference_that_left_comes_back_once_for_all_smaller_packs(monkeypatch
     assert scores == [
         side.scores["exact_match"].values.tolist() for side in (ample.reference, ample.variant)
     ]
+
+
+def test_every_field_with_a_value_for_each_example_is_put_together():
+    several = {one.name for one in fields(Measurement) if one.type.startswith("tuple")}
+    assert several - {"first_token_ids", "doubts"} == set(PER_EXAMPLE)

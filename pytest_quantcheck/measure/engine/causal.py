@@ -91,7 +91,7 @@ class CausalModel(LoadedTransformer):
         self._vocabulary: int = config.vocab_size
         self._split: Split | None = None
         self._batches: Scorer | None = Scorer(
-            Forward(loaded.model), loaded.device, vocabulary=config.vocab_size, limits=self.limits
+            Forward(loaded.model), loaded.device, vocabulary=self._vocabulary, limits=self.limits
         )
         self._generator: Generator | None = Generator(
             loaded.model,

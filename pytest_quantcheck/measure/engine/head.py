@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 _PROBE_TOKENS = 16
 _RELATIVE_TOLERANCE = 1e-3
 """Of the largest logit: the same arithmetic on the same values differs by less in any dtype."""
-
-
 _OF_THE_WHOLE = ("forward", "_old_forward", "_hf_hook")
 """Attributes that are bound to the whole model: a wrapped forward, and what accelerate adds."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_quantcheck.measure.engine.weights import counted_weights, digest_of
+from pytest_quantcheck.measure.engine.weights import counted_weights, digest_of, largest_first
 from pytest_quantcheck.measure.protocols import Weights
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def read_stored(
         weights=Weights(
             stored_bytes=sum(packed.values()) + rest,
             quantized_fraction=1 - sum(left.values()) / total if total else 0.0,
-            left=tuple(sorted(left.items(), key=lambda pair: (-pair[1], pair[0]))),
+            left=largest_first(left),
             digests=(),
         ),
     )

@@ -12,7 +12,7 @@ import torch
 from pytest_quantcheck.measure.protocols import Weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from transformers import PreTrainedModel
 
@@ -84,7 +84,7 @@ def read_weights(
     return Weights(
         stored_bytes=stored,
         quantized_fraction=packed_count / total if total else 0.0,
-        left=tuple(sorted(left.items(), key=lambda pair: (-pair[1], pair[0]))),
+        left=largest_first(left),
         digests=tuple(sorted(digests.items())),
     )
 
@@ -96,6 +96,11 @@ def counted_weights(
     for parameter in _parameters(model, skipped):
         if parameter.is_counted:
             yield parameter.name, parameter.tensor
+
+
+def largest_first(parameters: Mapping[str, int]) -> tuple[tuple[str, int], ...]:
+    """Return (name, parameters) of weights, those of one size by their names."""
+    return tuple(sorted(parameters.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def end_tensors(model: Any) -> frozenset[int]:  # noqa: ANN401 - partly untyped in transformers

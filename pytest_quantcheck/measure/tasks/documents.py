@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.measure.protocols import LoadedModel, ScoreRequest
     from pytest_quantcheck.measure.tasks.common import Job
+    from pytest_quantcheck.workloads.documents import Documents
     from pytest_quantcheck.workloads.example import Example
 
 _FEWEST_DOCUMENTS = 5
@@ -113,7 +114,7 @@ def document_requests(
 
 
 def _requests(job: Job, example: Example[Any]) -> list[ScoreRequest]:
-    window = getattr(job.workload, "window", None)
+    window = cast("Documents", job.workload).window
     return document_requests(job.loaded, example.item.text, place=job.place(example), window=window)
 
 
