@@ -1,5 +1,6 @@
 """Records that several rooms share are found here, and pages can be read."""
 
+import json
 from html.parser import HTMLParser
 
 import pytest
@@ -43,5 +44,16 @@ def read():
         page = Page(text)
         assert page.open == []
         return page
+
+    return call
+
+
+@pytest.fixture
+def cards_of():
+    """Return the cards that a page holds for its script."""
+
+    def call(text):
+        begin = text.index(mark := '<script type="application/json" id="cards-data">') + len(mark)
+        return json.loads(text[begin : text.index("</script>", begin)])
 
     return call

@@ -2,19 +2,16 @@
 
 import base64
 import hashlib
-import json
 import math
 import re
 from dataclasses import replace
 
-import html_report
 import known_latencies
 import known_records as known
 import pytest
 from example_records import measured_record, rows
 from hostile_runs import BROKEN, ENDING, SCRIPT, TURNED, hostile_run
 
-from pytest_quantcheck.core.examples import key_of, to_line
 from pytest_quantcheck.core.redaction import Redact, redacted_examples, redacted_run
 from pytest_quantcheck.report.html.page import render_html
 
@@ -33,11 +30,6 @@ RUN = known.run(
     latencies=[known_latencies.LATENCY],
     warnings=["beware of the dog"],
 )
-
-
-def cards_of(text):
-    begin = text.index(mark := '<script type="application/json" id="cards-data">') + len(mark)
-    return json.loads(text[begin : text.index("</script>", begin)])
 
 
 def test_each_budget_is_shown_with_its_figures_and_its_argument(read):
@@ -171,7 +163,7 @@ def test_the_page_loads_nothing_and_admits_its_own_script_alone(read, run):
         assert attributes.get("href", "#").startswith(("#", "data:,"))
 
 
-def test_text_of_models_and_data_is_no_markup(read):
+def test_text_of_models_and_data_is_no_markup(read, cards_of):
     run, examples = hostile_run()
 
     text = render_html(run, examples)
@@ -190,51 +182,6 @@ def test_text_of_models_and_data_is_no_markup(read):
     text.encode("utf-8")
 
 
-def test_flips_are_found_in_the_per_example_records():
-    before = rows("accuracy", [1, 1, 0, 1])
-    first = measured_record(before, variant="fp16", outputs=["a", "b", "c", "d"], margins=[1.0] * 4)
-    key = key_of(to_line(first))
-    second = measured_record(
-        rows("accuracy", [0, 1, 1, 0]),
-        reference=key,
-        outputs=["x", "b", "y", "z"],
-        prompts=["p0", None, "p2", "p3"],
-        expected=["a", None, "y", "d"],
-        slices=["billing", None, None, "returns"],
-        margins=[-0.5, 1.0, 2.0, -4.0],
-    )
-    check = replace(known.CHECK, examples=key_of(to_line(second)), worst=[])
-
-    cards = cards_of(render_html(known.run(check), {key: first, check.examples: second}))
-
-    assert [(card["i"], card["k"]) for card in cards] == [
-        ("e3", "worse"),
-        ("e0", "worse"),
-        ("e2", "better"),
-    ]
-    assert cards[1] == {
-        "w": "triage",
-        "v": "int4 (nf4)",
-        "m": "accuracy",
-        "i": "e0",
-        "s": "billing",
-        "p": "p0",
-        "e": "a",
-        "a": "a",
-        "b": "x",
-        "k": "worse",
-        "f": True,
-        "c": "margin +1.00 → -0.50 nats",
-    }
-
-
-def test_without_per_example_records_the_worst_of_each_budget_are_shown():
-    cards = cards_of(render_html(RUN, {}))
-
-    assert [card["v"] for card in cards] == ["int4 (nf4)", "int8"]
-    assert (cards[0]["i"], cards[0]["p"]) == ("e17", "Which queue?\nMy card was charged twice.")
-
-
 def test_each_workload_that_falls_has_a_line_of_its_own(read):
     falls = [
         replace(known.CHECK, workload=name, value=0.4, low=0.38, high=0.42, **variant)
@@ -250,20 +197,8 @@ def test_each_workload_that_falls_has_a_line_of_its_own(read):
     assert [line.partition(" falls")[0] for line in lines] == ["cliff: orders", "quotes"]
 
 
-def test_only_what_is_right_or_wrong_is_a_flip():
-    loss = replace(known.FLIP, reference_value=2.0, variant_value=2.5)
-    document = replace(known.CHECK, metric="perplexity", level_unit="perplexity", worst=[loss])
-
-    flip, text = cards_of(render_html(known.run(known.CHECK, document), {}))
-
-    assert (flip["f"], flip["k"], flip["a"]) == (True, "worse", " billing")
-    assert "f" not in text
-    assert (text["k"], text["a"], text["b"]) == ("worse", "", "")
-    assert text["c"] == "2.000 → 2.500 nats per token"
-
-
 @pytest.mark.parametrize("redact", [Redact.TEXT, Redact.IDS])
-def test_what_may_not_leave_is_not_on_the_page(redact):
+def test_what_may_not_leave_is_not_on_the_page(redact, cards_of):
     examples = measured_record(rows("accuracy", [1]), ids=["e17"], outputs=["charged twice"])
     run = redacted_run(RUN, redact)
     run = replace(run, environments=[replace(known.ENVIRONMENT, redact=redact.value)])
@@ -273,35 +208,3 @@ def test_what_may_not_leave_is_not_on_the_page(redact):
     assert {word for word in ("charged", "returns", "e17") if word in text} == set()
     assert cards_of(text) == []
     assert f"quant_redact={redact.value}" in text
-
-
-def test_a_page_of_ten_thousand_examples_stays_small():
-    run, examples = html_report.large_run(2_000, 50)
-
-    text = render_html(run, examples)
-
-    assert len(text.encode()) < 2_000_000
-    assert len(cards_of(text)) > 800
-
-
-def test_more_cards_than_a_page_can_hold_are_cut_and_counted(monkeypatch):
-    monkeypatch.setattr("pytest_quantcheck.report.html.cards.MOST_CARDS", 30)
-    run, examples = html_report.large_run(200, 4)
-
-    text = render_html(run, examples)
-
-    cards = cards_of(text)
-    assert len(cards) == 30
-    assert len({card["v"] for card in cards[:4]}) == 4
-    assert re.search(r"The page holds the 30 of \d+ changed examples", text)
-
-
-def test_texts_become_short_where_a_page_is_full(monkeypatch):
-    monkeypatch.setattr("pytest_quantcheck.report.html.cards.LONG_BYTES", 5_000)
-    monkeypatch.setattr("pytest_quantcheck.report.html.cards.MOST_BYTES", 20_000)
-    run, examples = html_report.large_run(400, 4)
-
-    cards = cards_of(render_html(run, examples))
-
-    assert len(cards[0]["p"]) > 250 > len(cards[-1]["p"])
-    assert len(json.dumps(cards).encode()) < 25_000
