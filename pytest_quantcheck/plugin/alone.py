@@ -17,6 +17,8 @@ GIVEN = "quantcheck_visible_devices"
 """Key under which xdist's workers are told what their controller sees of the GPUs."""
 N_GPUS = "quantcheck_gpus"
 """Key under which they are told how many there are."""
+N_SHARING = "quantcheck_sharing"
+"""Key under which one is told how many were started on the same GPU, it among them."""
 
 
 def check_own_gpu(
@@ -84,7 +86,12 @@ def _n_workers(given: Mapping[str, object]) -> int:
 def _is_pinned(given: Mapping[str, object], environ: Mapping[str, str]) -> bool:
     """Whether a worker sees one GPU, and its controller others too."""
     own = environ.get(VISIBLE, "")
-    return bool(own) and "," not in own and GIVEN in given and own != given[GIVEN]
+    is_one = bool(own) and "," not in own and _n_sharing(given) == 1
+    return is_one and GIVEN in given and own != given[GIVEN]
+
+
+def _n_sharing(given: Mapping[str, object]) -> int:
+    return int(str(given.get(N_SHARING, 1)))
 
 
 def _shortage(given: Mapping[str, object], asked: str, environ: Mapping[str, str]) -> str:
@@ -96,6 +103,9 @@ def _shortage(given: Mapping[str, object], asked: str, environ: Mapping[str, str
             "no setting of quantcheck when they were started, so that none was given a GPU: run "
             "with one, such as quant_device = 'auto' in pytest's settings"
         )
+    if (n := _n_sharing(given)) > 1:
+        own = environ.get(VISIBLE)
+        return f"{n} of them were started with {VISIBLE}={own}: run with one GPU for each"
     n_gpus = int(str(given[N_GPUS]))
     if not n_gpus:
         return f"no telling how many GPUs there are: list them, as in {VISIBLE}=0,1, and run again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_quantcheck.plugin.alone import GIVEN, N_GPUS, VISIBLE
+from pytest_quantcheck.plugin.alone import GIVEN, N_GPUS, N_SHARING, VISIBLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,6 +34,7 @@ class Workers:
     def __init__(self, device: str) -> None:
         self._device = device
         self._gpus = visible_gpus()
+        self._pinned: Counter[str] = Counter()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_setupnodes(self, specs: Sequence[Any]) -> None:
@@ -41,17 +43,22 @@ class Workers:
             return
         here = [spec for spec in specs if spec.popen and not spec.via]
         if self._device in {"auto", "cuda"} and len(here) <= len(self._gpus):
-            for spec, gpu in zip(here, self._gpus, strict=False):
-                spec.env.setdefault(VISIBLE, gpu)
+            named = {spec.env.get(VISIBLE) for spec in here}
+            free = (gpu for gpu in self._gpus if gpu not in named)
+            for spec in here:
+                if VISIBLE not in spec.env:
+                    spec.env[VISIBLE] = next(free)
+        self._pinned = Counter(spec.env[VISIBLE] for spec in here if VISIBLE in spec.env)
         if not any(name in os.environ for name in THREADS):
             for spec in here:
                 spec.env.setdefault(THREADS[0], str(max(1, n_cores() // len(here))))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401 - xdist has no types
-        """Tell a worker which GPUs all of them were given."""
+        """Tell a worker which GPUs all of them were given, and how many share its own."""
         node.workerinput[GIVEN] = os.environ.get(VISIBLE, "")
         node.workerinput[N_GPUS] = len(self._gpus)
+        node.workerinput[N_SHARING] = max(1, self._pinned[node.gateway.spec.env.get(VISIBLE)])
 
 
 def visible_gpus(environ: Mapping[str, str] = os.environ, *, root: Path = _ROOT) -> tuple[str, ...]:

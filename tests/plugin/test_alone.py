@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.plugin.alone import GIVEN, VISIBLE, check_alone
+from pytest_quantcheck.plugin.alone import GIVEN, N_SHARING, VISIBLE, check_alone, check_own_gpu
 
 ALL = "0,1"
 
@@ -37,8 +37,16 @@ def test_one_process_or_a_gpu_of_its_own_may_time(config, device, visible):
         (worker(2, **{GIVEN: "0"}), "cuda:0", "0"),
         (worker(2, **{GIVEN: ""}), "cuda:0", ALL),
         (worker(2), "cuda:0", "0"),
+        (worker(2, **{GIVEN: ALL, N_SHARING: 2}), "cuda:0", "0"),
     ],
 )
 def test_workers_that_share_a_device_are_told_so(config, device, visible):
     with pytest.raises(UsageError, match=rf"needs {device} to itself, and 2 workers .* -n0 or -n1"):
         check_alone(config, device, environ={VISIBLE: visible} if visible else {})
+
+
+def test_workers_started_on_the_same_gpu_are_told_so():
+    config = worker(3, **{GIVEN: ALL, N_SHARING: 2})
+
+    with pytest.raises(UsageError, match=rf"^3 workers .* 2 of them .* {VISIBLE}=0: run with one"):
+        check_own_gpu(config, "cuda:0", environ={VISIBLE: "0"})

@@ -54,7 +54,7 @@ WRONG_MARKERS = {
     "unknown gate": (
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, gate='loose')\n"
         "def test_quiz(quant): ...",
-        "--quant-gate='loose': expected one of regression, strict",
+        "gate='loose': expected one of regression, strict",
     ),
     "a time of a quiz": (
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1, max_ttft_ratio=1.3)\n"

@@ -1,11 +1,12 @@
 """What workers of pytest-xdist get of a host, and which of them may use a GPU."""
 
 import json
+from types import SimpleNamespace
 
 import execnet
 import pytest
 
-from pytest_quantcheck.plugin.alone import VISIBLE
+from pytest_quantcheck.plugin.alone import N_SHARING, VISIBLE
 from pytest_quantcheck.plugin.workers import Workers, n_cores, visible_gpus
 
 USAGE = 4
@@ -135,6 +136,25 @@ def test_what_a_worker_was_given_and_other_hosts_stay(specs):
     own, far = specs(f"popen//env:{VISIBLE}=9//env:OMP_NUM_THREADS=5", "ssh=far", visible="GPU-a")
     assert own == {VISIBLE: "9", "OMP_NUM_THREADS": "5"}
     assert far == {}
+
+
+def test_a_gpu_that_one_worker_names_goes_to_no_other(specs):
+    found = specs("popen", f"popen//env:{VISIBLE}=GPU-a", "popen", visible="GPU-a,GPU-b,GPU-c")
+    assert [env[VISIBLE] for env in found] == ["GPU-b", "GPU-a", "GPU-c"]
+
+
+@pytest.mark.parametrize(("second", "n_sharing"), [("0", 2), ("1", 1)])
+def test_a_worker_is_told_how_many_share_its_gpu(monkeypatch, second, n_sharing):
+    monkeypatch.delenv(VISIBLE, raising=False)
+    made = [execnet.XSpec(f"popen//env:{VISIBLE}={number}") for number in ("0", second)]
+    workers = Workers("auto")
+    workers.pytest_xdist_setupnodes(made)
+    nodes = [SimpleNamespace(gateway=SimpleNamespace(spec=spec), workerinput={}) for spec in made]
+
+    for node in nodes:
+        workers.pytest_configure_node(node)
+
+    assert [node.workerinput[N_SHARING] for node in nodes] == [n_sharing, n_sharing]
 
 
 @pytest.fixture
