@@ -73,6 +73,11 @@ class Levels:
     alpha_fail: float
     """Chance of FAIL at the limit; the run's alpha divided by its family size."""
 
+    @property
+    def confidence_level(self) -> float:
+        """Of the two-sided interval, whose ends are tests at `alpha_pass` each."""
+        return 1 - 2 * self.alpha_pass
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -83,7 +88,7 @@ class Estimate:
     """NaN where no interval exists: a claim about these examples only."""
     high: float
     confidence_level: float
-    """Of the two-sided interval: 1 - 2·alpha_pass."""
+    """Of the two-sided interval."""
     p_pass: float
     """One-sided p-value of "at or over the limit"; small shows PASS."""
     p_fail: float

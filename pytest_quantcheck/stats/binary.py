@@ -225,7 +225,7 @@ def estimate_drop(counts: PairedCounts, *, limit: float, levels: Levels) -> Esti
         value=counts.drop,
         low=interval.low,
         high=interval.high,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=p_pass(counts, limit=limit, alpha=levels.alpha_pass),
         p_fail=p_fail(counts, limit=limit, alpha=levels.alpha_fail),
         n=counts.n,

@@ -107,7 +107,7 @@ def estimate_clustered_drop(
         value=counts.drop,
         low=interval.low,
         high=interval.high,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=score.p_pass(limit),
         p_fail=score.p_fail(limit),
         n=counts.n,

@@ -93,7 +93,7 @@ def _examine_mean(limit: Limit, scores: CheckedScores, *, levels: Levels, gate: 
             value=mean.mean,
             low=interval.low,
             high=interval.high,
-            confidence_level=1 - 2 * levels.alpha_pass,
+            confidence_level=levels.confidence_level,
             p_pass=p_pass,
             p_fail=mean.p_fail(limit.value),
             n=scores.n,

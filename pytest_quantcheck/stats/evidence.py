@@ -159,7 +159,7 @@ def _report_non_finite(
         value=math.inf,
         low=math.inf,
         high=math.inf,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=1.0,
         p_fail=0.0,
         n=len(ids),

@@ -113,7 +113,7 @@ def examine_mean(question: MeanQuestion) -> Evidence:
         value=mean.mean,
         low=max(0.0 if falls_short else -edge, interval.low),
         high=min(edge, interval.high),
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=answer.p_pass,
         p_fail=answer.p_fail,
         n=int(question.values.size),

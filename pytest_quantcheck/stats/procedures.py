@@ -148,7 +148,7 @@ def compare_exactly(limit: Limit, value: float, *, levels: Levels) -> Verdict:
         value=value,
         low=value,
         high=value,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=float(value > limit.value),
         p_fail=float(value <= limit.value),
         n=0,

@@ -66,7 +66,7 @@ def estimate_share(hits: int, n: int, *, limit: float, bound: Bound, levels: Lev
         value=hits / n,
         low=interval.low,
         high=interval.high,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=below if is_upper else above,
         p_fail=above if is_upper else below,
         n=n,

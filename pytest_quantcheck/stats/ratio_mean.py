@@ -98,9 +98,9 @@ def add_up(
     """
     if clusters is None:
         return ClusterSums(sums=values, sizes=weights)
-    sums, sizes = np.zeros((2, int(np.max(clusters)) + 1))
-    np.add.at(sums, clusters, values)
-    np.add.at(sizes, clusters, weights)
+    sums, sizes = (
+        np.bincount(clusters, weights=one).astype(np.float64) for one in (values, weights)
+    )
     return ClusterSums(sums=sums, sizes=sizes)
 
 

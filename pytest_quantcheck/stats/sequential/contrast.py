@@ -158,13 +158,10 @@ def _gather(
     _, firsts = np.unique(clusters, return_index=True)
     digests = [hashlib.blake2b(scores.ids[i].encode(), digest_size=8).digest() for i in firsts]
     order = np.array(sorted(range(len(digests)), key=digests.__getitem__))
-    sums = np.zeros((3, firsts.size))
-    for row, values in zip(sums, (gaps, units, np.ones(gaps.size)), strict=True):
-        np.add.at(row, clusters, values)
     return Contrast(
-        gaps=sums[0, order],
-        units=sums[1, order],
-        sizes=sums[2, order].astype(np.int64),
+        gaps=np.bincount(clusters, weights=gaps)[order],
+        units=np.bincount(clusters, weights=units)[order],
+        sizes=np.bincount(clusters)[order],
         is_binary=scores.is_binary,
     )
 

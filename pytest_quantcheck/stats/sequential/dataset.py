@@ -160,7 +160,7 @@ class DatasetTest:
             verdict.estimate,
             low=interval.low,
             high=interval.high,
-            confidence_level=1 - 2 * self._levels.alpha_pass,
+            confidence_level=self._levels.confidence_level,
             method=_METHOD,
         )
         note = f"about all {self._plan.n:,} examples, shown by {prefix.n:,} of them"

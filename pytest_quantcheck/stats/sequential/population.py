@@ -110,7 +110,7 @@ class PopulationTest:
             verdict.estimate,
             low=whole.low,
             high=whole.high,
-            confidence_level=1 - 2 * self._levels.alpha_pass,
+            confidence_level=self._levels.confidence_level,
             p_pass=p_values.p_pass,
             p_fail=p_values.p_fail,
             method=f"{verdict.estimate.method}, {_METHOD}{' and bets' if self._bets else ''}",

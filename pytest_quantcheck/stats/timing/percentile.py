@@ -155,7 +155,7 @@ def examine_percentile(
         value=float(np.quantile(values, quantile, method="inverted_cdf")),
         low=interval.low,
         high=interval.high,
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=p_pass,
         p_fail=p_fail,
         n=values.size,

@@ -90,7 +90,7 @@ def examine_ratio(limit: Limit, samples: LatencySamples, *, look: Look, levels: 
         value=asked.state(ranks.pseudo_median),
         low=ends[0],
         high=ends[1],
-        confidence_level=1 - 2 * levels.alpha_pass,
+        confidence_level=levels.confidence_level,
         p_pass=ranks.p_pass(asked.log_limit),
         p_fail=ranks.p_fail(asked.log_limit),
         n=n,
