@@ -12,7 +12,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.screen import ascii_safe, folded, inert
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from pytest_quantcheck.core.record import CheckRecord
 
@@ -47,29 +47,34 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     """
     if not checks:
         return []
-    rows, measured = check_rows(checks), _measured(checks)
+    rows = check_rows(checks)
+    for columns, lines in _tables(checks, rows):
+        if max(map(len, lines)) <= width:
+            outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
+            table = [Line(text=text, outcome=x) for text, x in zip(lines, outcomes, strict=True)]
+            more = [] if "" in columns else [*_remarks(checks, width), *_left_out(checks)]
+            return table + more
+    return [*_sentences(checks, rows, width), *_left_out(checks)]
+
+
+def _tables(
+    checks: Sequence[CheckRecord], rows: Sequence[dict[str, str]]
+) -> Iterator[tuple[list[str], list[str]]]:
+    """Yield columns and lines of the table, from its widest form to its narrowest."""
     columns = list(rows[0])
-    lines = table_lines(rows, columns, right=RIGHT)
+    yield columns, table_lines(rows, columns, right=RIGHT)
     for column in _EXPENDABLE:
-        if max(len(line) for line in lines) <= width:
-            break
-        columns.remove(column)
-        lines = table_lines(rows, columns, right=RIGHT)
-    if max(map(len, lines)) > width:
-        estimate = f"estimate {measured.partition(' ')[2]}"
-        named = [
-            {**row, "variant": check.variant, estimate: row[measured]}
-            for row, check in zip(rows, checks, strict=True)
-        ]
-        columns[columns.index(measured)] = estimate
-        lines = table_lines(named, columns, right=RIGHT)
-        if max(map(len, lines)) > width:
-            lines = table_lines(named, columns, right=RIGHT, is_tight=True)
-    if max(map(len, lines)) > width:
-        return [*_sentences(checks, rows, width), *_left_out(checks)]
-    outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
-    table = [Line(text=text, outcome=one) for text, one in zip(lines, outcomes, strict=True)]
-    return table if "" in columns else [*table, *_remarks(checks, width), *_left_out(checks)]
+        columns = [name for name in columns if name != column]
+        yield columns, table_lines(rows, columns, right=RIGHT)
+    measured = _measured(checks)
+    estimate = f"estimate {measured.partition(' ')[2]}"
+    named = [
+        {**row, "variant": check.variant, estimate: row[measured]}
+        for row, check in zip(rows, checks, strict=True)
+    ]
+    columns = [estimate if name == measured else name for name in columns]
+    for is_tight in (False, True):
+        yield columns, table_lines(named, columns, right=RIGHT, is_tight=is_tight)
 
 
 def _sentences(

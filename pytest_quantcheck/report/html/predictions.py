@@ -81,7 +81,9 @@ class ShownToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Spread:
+class _Values:
+    """What one variant's strip is drawn from."""
+
     variant: str
     values: list[float]
     marks: dict[str, float]
@@ -141,7 +143,7 @@ def _of_divergence(
     measured: Sequence[MeasurementRecord], records: Mapping[str, ExamplesRecord]
 ) -> Spread | None:
     found = [
-        _Spread(
+        _Values(
             variant=one.variant_label,
             values=_divergences(records.get(one.variant_label)),
             marks={
@@ -196,7 +198,7 @@ def _of_perplexity(
         values = _changes(record, examples.get(record.reference or ""))
         if values:
             mean = sum(values) / len(values)
-            found.append(_Spread(variant=label, values=values, marks={"mean": mean}))
+            found.append(_Values(variant=label, values=values, marks={"mean": mean}))
     numbers = [*_finite(value for one in found for value in one.values)]
     if not numbers:
         return None
@@ -228,7 +230,7 @@ def _finite(values: Iterable[float]) -> Iterable[float]:
     return (value for value in values if math.isfinite(value))
 
 
-def _strip(one: _Spread, axis: Axis, unit: Unit) -> Strip:
+def _strip(one: _Values, axis: Axis, unit: Unit) -> Strip:
     values = [*_finite(one.values)]
     words = ", ".join(f"{name} {format_quantity(at, unit)}" for name, at in one.marks.items())
     return Strip(
