@@ -1,12 +1,9 @@
-"""Time one verdict on right and wrong answers, in processor seconds from scores to outcome.
-
-usage: verdicts.py [REPEATS]
-"""
+"""Time one verdict on right and wrong answers, in processor seconds from scores to outcome."""
 
 from __future__ import annotations
 
+import argparse
 import platform
-import sys
 import time
 
 import numpy as np
@@ -65,4 +62,6 @@ def main(repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 5)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("repeats", nargs="?", type=int, default=5, help="verdicts of each case [5]")
+    main(parser.parse_args().repeats)
