@@ -102,6 +102,7 @@ class LatencyRecord:
     gpu_hour_cost: float | None
     """The user's price of an hour; None where none is set."""
     reference: ServingRecord
+    """As it was timed beside this variant; beside another one its figures differ by what drifts."""
     variant: ServingRecord
     ttft_ratio: RatioRecord
     tpot_ratio: RatioRecord | None
