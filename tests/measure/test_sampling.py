@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_generation import NEW_TOKENS, prompts, tokens_of
 
-from pytest_quantcheck.measure.engine.sampling import uniforms
+from pytest_quantcheck.measure.engine.sampling import Sampler, SamplingProcessor, uniforms
 from pytest_quantcheck.workloads.decoding import Decoding
 
 SAMPLED = Decoding(max_new_tokens=NEW_TOKENS, temperature=0.8, top_k=40, top_p=0.95)
@@ -65,6 +65,26 @@ def test_reference_and_variant_share_their_random_numbers(load):
     same = sum(one.tokens == two.tokens for one, two in zip(*pairs, strict=True))
     by_chance = sum(one.tokens == two.tokens for one, two in zip(pairs[0], other, strict=True))
     assert same > 1.5 * by_chance
+
+
+def test_every_token_of_a_sample_has_random_numbers_of_its_own():
+    plain, streams, vocabulary = Decoding(max_new_tokens=3, temperature=1.0), (7, -8), 50
+    logits = torch.zeros(2, vocabulary)
+
+    noise = [Sampler(plain).noisy(logits, streams, (step, step)) for step in range(3)]
+
+    numbers = uniforms(torch.tensor(streams)[:, None], torch.arange(3 * vocabulary))
+    assert torch.equal(torch.cat(noise, dim=1), -(-numbers.log()).log())
+    assert len(numbers.unique()) == numbers.numel()
+
+
+def test_the_loop_of_transformers_takes_the_same_numbers_step_by_step():
+    streams, logits = (7, -8), torch.randn(2, 50, generator=torch.Generator().manual_seed(0))
+    in_loop = SamplingProcessor(SAMPLED, streams)
+
+    for step in range(3):
+        expected = Sampler(SAMPLED).noisy(logits, streams, (step, step))
+        assert torch.equal(in_loop(torch.zeros(2, step), logits), expected)
 
 
 def test_uniform_numbers_are_those_of_splitmix64():

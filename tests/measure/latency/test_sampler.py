@@ -85,9 +85,14 @@ def test_runs_before_the_first_pair_do_not_count(warmups):
     assert len(found.runs) == 40
 
 
-def test_a_block_lasts_fifty_milliseconds_and_ends_at_each_look():
+@pytest.mark.parametrize("first_seconds", [0.0, 9.0], ids=["at once", "slow at first"])
+def test_a_block_lasts_fifty_milliseconds_and_ends_at_each_look(first_seconds):
     bench = Bench()
-    bench.servers = Sides(reference=bench.server("R", 0.004), variant=bench.server("V", 0.006))
+    reference, variant = (
+        FakeServer(bench.clock, lambda now, usual=usual: usual + (0 if now else first_seconds))
+        for usual in (0.004, 0.006)
+    )
+    bench.servers = Sides(reference=reference, variant=variant)
     watcher = FakeWatcher(enough=999)
     bench.pairs(30, watcher)
 
@@ -139,6 +144,12 @@ def test_a_slow_clock_counts_as_throttled():
     found = bench.pairs(20)
 
     assert (found.n_discarded, found.reasons) == (1, ("clock below 75 % of its fastest",))
+
+
+def test_three_quarters_of_the_fastest_clock_are_enough():
+    bench = Bench(states=[FAST, FAST, FAST, DeviceState(sm_clock_mhz=1485), FAST])
+
+    assert bench.pairs(20).n_discarded == 0
 
 
 def test_an_idle_device_is_not_throttled():
@@ -222,8 +233,9 @@ def test_loading_is_no_part_of_the_time_limit():
     assert bench.clock.seconds == pytest.approx(10 * 1.05 + 20 * 30)
 
 
-def test_a_load_that_stays_throttled_marks_its_block():
-    bench = Bench(states=[FAST, FAST] + [HOT] * 8 + [FAST])
+@pytest.mark.parametrize("before", [[], [FAST, FAST]], ids=["the first", "the second"])
+def test_a_load_that_stays_throttled_marks_its_block(before):
+    bench = Bench(states=[*before, *[HOT] * 8, FAST])
 
     assert bench.loads(runs_per_load=2).throttled == (0,)
 
