@@ -98,9 +98,9 @@ def make_timer(shape: str, variant: str, device: str, repeats: int) -> Timer:
         separate_sequences(model)
     with torch.inference_mode():
         choice = choose_plan(model, device)
-    if choice.forward is None:
+    if choice.packs is None:
         raise SystemExit(f"no packs on this device: {choice.text}")
-    return Timer(choice.forward, repeats)
+    return Timer(choice.packs, repeats)
 
 
 def largest_pack(workload: str, vocabulary: int, tokens: int = _PACK_TOKENS) -> Pack:

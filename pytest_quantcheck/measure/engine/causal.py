@@ -146,7 +146,7 @@ class CausalModel(LoadedTransformer):
     ) -> KeptPredictions | MadePredictions:
         """Return what the model predicts for each scored token, to be compared with another."""
         with library_errors("scoring"), undisturbed(), torch.inference_mode():
-            packs, split = self._chosen().forward, self._parts()
+            packs, split = self._chosen().packs, self._parts()
             if split is None:
                 return MadePredictions(
                     requests=tuple(requests),
@@ -238,8 +238,7 @@ class CausalModel(LoadedTransformer):
     def _scorer(self) -> Scorer | TreeScorer:
         """Return what scores, chosen when the model is first asked."""
         batches = opened(self._batches)
-        chosen = self._chosen()
-        forward = chosen.forward or chosen.padded
+        forward = self._chosen().forward
         if forward is None:
             return batches
         return TreeScorer(forward, batches, limits=self._pack_limits)
@@ -252,8 +251,7 @@ class CausalModel(LoadedTransformer):
 
     def _parts(self) -> Split | None:
         """Return body and head; None where the two do not make the model's own logits."""
-        chosen = self._chosen()
-        forward = chosen.forward or chosen.padded
+        forward = self._chosen().forward
         if forward is not None:
             return forward.split
         if self._split is None:

@@ -47,12 +47,17 @@ class Choice:
     """How a model's sequences are forwarded."""
 
     plan: Plan
-    forward: PackForward | None = None
-    """What forwards packs; None for batches."""
+    packs: PackForward | None = None
+    """What forwards packs; None where they are not."""
     padded: PaddedForward | None = None
-    """What forwards padded batches; None for others."""
+    """What forwards padded batches; None where they are not."""
     reason: str = ""
     """Why not in packs."""
+
+    @property
+    def forward(self) -> PackForward | PaddedForward | None:
+        """Whichever of the two; None for batches of equal length."""
+        return self.packs or self.padded
 
     @property
     def text(self) -> str:
@@ -122,7 +127,7 @@ def _packs(split: Split, model: PreTrainedModel, device: str, wanted: Plan | Non
             continue
         difference = relative_difference(found, expected)
         if difference <= _tolerance(model, states.dtype):
-            return Choice(plan=plan, forward=forward)
+            return Choice(plan=plan, packs=forward)
         reason = f"packs differ by {difference:.2g}"
     return reason
 
