@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 _MARK = "^"
 _LEAST_COLUMNS = 20
+_WITHIN_FIGURE = re.compile(
+    r"(?<=\d) (?=%|(?:pp|ms|nats|tokens/s|[KMGT]?i?B)\b)|(?<=[<>]=) |(?<=\d,) (?=-?[\d.]+\])"
+)
+"""Spaces of `2.3 pp`, `<= 3.0 pp` and `[1.5, 3.2]`."""
+_UNBROKEN = "\xa0"
+"""No break space, which escaped text does not hold."""
 _COMMAND = re.compile(r"(?:^\s*):(?=:)|#(?=\[)(?<=##)")
 """How lines begin, or what they hold, that GitHub Actions carries out when a log has them."""
 
@@ -115,15 +121,24 @@ def marks_of(line: Sequence[Cell]) -> str:
 
 
 def folded(text: str, width: int, *, indent: int = 1) -> list[str]:
-    """Return `text`, escaped, in lines of at most `width` columns where its words are no longer."""
-    return textwrap.wrap(
-        ascii_safe(text),
+    """Return `text`, escaped, in lines of at most `width` columns where its words are no longer.
+
+    A figure stays with its unit, a limit with its sign, and an interval in one piece.
+
+    Examples
+    --------
+    >>> folded("a drop of the accuracy of 2.3 pp", 30)
+    [' a drop of the accuracy of', '   2.3 pp']
+    """
+    lines = textwrap.wrap(
+        _WITHIN_FIGURE.sub(_UNBROKEN, ascii_safe(text)),
         max(width, _LEAST_COLUMNS),
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 2),
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_UNBROKEN, " ") for line in lines]
 
 
 def cut_middle(text: str, width: int, mark: str) -> str:
