@@ -68,4 +68,4 @@ def test_an_unknown_kind_is_refused(project):
     result = project.run("--quant-redact=all")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines("*quant_redact: redact='all': expected one of off, text, ids")
+    result.stderr.fnmatch_lines("*--quant-redact='all': expected one of off, text, ids")

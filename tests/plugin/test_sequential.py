@@ -92,7 +92,7 @@ def test_the_command_line_wins_and_a_wrong_value_is_refused(project):
     assert stops(project) == {("int4", "max_accuracy_drop"): ("fail", 300, 2400)}
     assert wrong.ret == 4
     wrong.stderr.fnmatch_lines(
-        ["*quant_sequential: sequential='maybe': expected one of auto, on, off*"]
+        ["*--quant-sequential='maybe': expected one of auto, on, off*"]
     )
 
 
