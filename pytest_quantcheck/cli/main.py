@@ -10,6 +10,7 @@ from pytest_quantcheck import __version__
 from pytest_quantcheck.cli.command import WRONG
 from pytest_quantcheck.cli.commands import compare, doctor, report, suggest_budgets, verify
 from pytest_quantcheck.errors import QuantcheckError
+from pytest_quantcheck.report.screen import inert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         answer = command.run(parsed)
     except QuantcheckError as error:
-        sys.stderr.write(f"quantcheck {parsed.command}: error: {error}\n")
+        said = f"quantcheck {parsed.command}: error: {error}".split("\n")
+        sys.stderr.write("\n".join([*map(inert, said), ""]))
         return WRONG
     if answer.text:
         sys.stdout.write(f"{answer.text}\n")

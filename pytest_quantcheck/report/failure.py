@@ -49,7 +49,7 @@ def render_failure(
     reference = f"{check.reference_label} {wording.level(check, check.reference_level)}"
     variant = wording.level(check, check.variant_level)
     facts = [
-        wording.reason_text(check) + (f"; {check.note}" if check.note else ""),
+        wording.reason_text(check),
         f"reference {reference}, variant {variant}{_kind(check)}, on {environment.device_name}",
         *(describe_timing(check, timing) if timing else ()),
         *wording.reasons_of_the_team(check),

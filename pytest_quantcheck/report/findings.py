@@ -87,13 +87,12 @@ def _finding(kind: Kind, check: CheckRecord) -> Finding:
 
 
 def _lines(check: CheckRecord) -> list[str]:
-    reason = wording.reason_text(check) + (f"; {check.note}" if check.note else "")
     reference = f"{check.reference_label} {wording.level(check, check.reference_level)}"
     size = f", n = {format_count(check.n)} {wording.noun(check)}" if check.n else ""
     more = wording.more_examples(check)
     return [
         headline(check),
-        reason,
+        wording.reason_text(check),
         f"reference {reference}, variant {wording.level(check, check.variant_level)}{size}",
         *wording.reasons_of_the_team(check),
         *([f"would settle it: {more}"] if more else []),

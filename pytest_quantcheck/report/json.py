@@ -49,9 +49,8 @@ def read_json(text: str, *, place: str) -> RunRecord:
     try:
         data = json.loads(text)
     except ValueError as error:
-        raise UsageError(
-            f"{place}: expected JSON, as pytest --quant-json writes it: {error}"
-        ) from (error)
+        shown = f"{place}: expected JSON, as pytest --quant-json writes it: {error}"
+        raise UsageError(shown) from error
     version = data.get("schema_version") if isinstance(data, dict) else None
     if version is None:
         raise UsageError(f"{place}: no schema_version; expected what pytest --quant-json writes")

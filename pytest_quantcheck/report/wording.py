@@ -78,12 +78,13 @@ def metric_name(check: CheckRecord) -> str:
 
 
 def reason_text(check: CheckRecord) -> str:
-    """Return why the outcome is what it is, in one clause."""
+    """Return why the outcome is what it is, with what is to be noted of it."""
+    reason = _REASONS[check.reason]
     if check.reason == "on_these_examples" and check.stopped_early:
-        return "a claim about these examples only"
-    if check.reason == "not_enough_evidence" and is_of_serving(check):
-        return "the runs show neither side of the limit"
-    return _REASONS[check.reason]
+        reason = "a claim about these examples only"
+    elif check.reason == "not_enough_evidence" and is_of_serving(check):
+        reason = "the runs show neither side of the limit"
+    return reason + (f"; {check.note}" if check.note else "")
 
 
 def level(check: CheckRecord, value: float) -> str:

@@ -64,6 +64,17 @@ def test_no_subcommand_and_a_wrong_one_are_refused(refused):
     assert "unrecognized arguments: --loud" in refused("suggest-budgets", "run.json", "--loud")
 
 
+def test_what_a_file_holds_gives_no_orders(tmp_path, refused):
+    path = tmp_path / "run.json"
+    path.write_text('{"schema_version": "a\\n::add-mask::e ##[add-mask]e"}', encoding="utf-8")
+
+    said = refused("report", path)
+
+    assert "add-mask" in said
+    assert "##[" not in said
+    assert not any(line.lstrip().startswith("::") for line in said.split("\n"))
+
+
 def test_starting_it_loads_no_numerics_and_no_pytest():
     code = (
         "import sys, pytest_quantcheck.cli.main as m; m._parser()\n"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_quantcheck.cli.command import DONE, FOUND, Answer
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.report.screen import inert
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> Answer:
     n = len(findings)
     last = format_count(n, "difference") if n else "verified"
     lines = [*findings, *(f"note: {text}" for text in said), f"quantcheck verify: {last}"]
-    return Answer(text="\n".join(lines), status=FOUND if findings else DONE)
+    return Answer(text="\n".join(map(inert, lines)), status=FOUND if findings else DONE)
 
 
 def _decided_again(saved: SavedRun) -> tuple[list[str], list[str]]:

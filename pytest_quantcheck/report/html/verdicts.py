@@ -84,7 +84,7 @@ def _row(check: CheckRecord, timing: LatencyRecord | None) -> VerdictRow:
         count=check.n,
         drawn=interval_of(check),
         tags=[*_tags(check)],
-        reason=shown(wording.reason_text(check) + (f"; {check.note}" if check.note else "")),
+        reason=shown(wording.reason_text(check)),
         facts=[Fact(term=term, text=shown(text)) for term, text in _facts(check, timing)],
     )
 
