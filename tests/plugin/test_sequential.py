@@ -91,9 +91,7 @@ def test_the_command_line_wins_and_a_wrong_value_is_refused(project):
 
     assert stops(project) == {("int4", "max_accuracy_drop"): ("fail", 300, 2400)}
     assert wrong.ret == 4
-    wrong.stderr.fnmatch_lines(
-        ["*--quant-sequential='maybe': expected one of auto, on, off*"]
-    )
+    wrong.stderr.fnmatch_lines(["*--quant-sequential='maybe': expected one of auto, on, off*"])
 
 
 def test_limit_sets_how_many_examples_there_are(project):

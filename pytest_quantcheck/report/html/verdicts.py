@@ -113,7 +113,7 @@ def _facts(check: CheckRecord, timing: LatencyRecord | None) -> Iterator[tuple[s
     yield wording.noun(check) if check.n else "examples", "; ".join(_examples(check))
     yield "method", check.method
     yield from _pvalues(check)
-    if check.confidence_level and check.low is not None:
+    if check.n and check.low is not None:
         yield "interval", f"{wording.confidence_percent(check)} % confidence, two-sided"
     if check.noise_floor is not None:
         yield "noise floor", f"{wording.noise_floor(check)}: the reference measured twice"

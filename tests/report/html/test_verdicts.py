@@ -72,8 +72,9 @@ def test_what_stands_behind_a_verdict_is_listed(fields, fact):
 
 def test_what_was_compared_exactly_has_no_p_values_and_no_interval():
     exact = facts_of(
-        statistic="weight_ratio", p_pass=None, p_fail=None, low=None, high=None, counts={}
-    )
+        statistic="weight_ratio", p_pass=0.0, p_fail=1.0, value=0.5, low=0.5, high=0.5, n=0,
+        is_statistical=False, counts={},
+    )  # fmt: skip
 
     assert {term for term, _ in exact}.isdisjoint({"p for PASS", "p for FAIL", "interval"})
 
