@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias
 
 from pytest_quantcheck.measure.latency.course import Course, TimedRun
 from pytest_quantcheck.measure.latency.schedule import pairs_per_block
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from pytest_quantcheck.core.latency import LatencySamples, RunTimes
@@ -41,26 +42,31 @@ def sample_pairs(
     Each pair is one run of either model, in an order drawn for that pair. The state of the device
     is read before and after a block of pairs, which lasts 50 ms or longer. Where its clock was held
     down all of the block is timed again after a pause, at most three times, then kept and named.
+    It is timed in the same orders: were they drawn again, an order after which the device is
+    throttled more often would be rarer among the runs that count, and the test would rest on
+    orders that are no coin's.
     """
     course = Course(plan, surroundings)
     for is_variant in (False, True):
         course.note_served(servers.of(variant=is_variant), is_variant=is_variant)
 
-    def pair() -> list[TimedRun]:
+    def pairs(orders: Sequence[tuple[bool, bool]]) -> list[list[TimedRun]]:
         return [
-            TimedRun(is_variant=side, times=servers.of(variant=side).run())
-            for side in next(course.orders)
+            [TimedRun(is_variant=side, times=servers.of(variant=side).run()) for side in order]
+            for order in orders
         ]
 
-    warm = [sum(run.times.e2e_seconds for run in pair()) for _ in range(plan.warmups)]
-    size = pairs_per_block(min(warm))
+    def draw(count: int) -> list[tuple[bool, bool]]:
+        return [*islice(course.orders, count)]
+
+    warm = pairs(draw(plan.warmups))
+    size = pairs_per_block(min(sum(run.times.e2e_seconds for run in pair) for pair in warm))
     while course.stopped is None:
-        count = min(size, course.blocks_to_look)
-        pairs, is_throttled = course.time_steadily(
-            lambda: [pair() for _ in range(count)],  # noqa: B023 - called at once
-            settle=pair,
+        orders = draw(min(size, course.blocks_to_look))
+        timed, is_throttled = course.time_steadily(
+            partial(pairs, orders), settle=partial(pairs, orders[:1])
         )
-        course.add(pairs, is_throttled=is_throttled)
+        course.add(timed, is_throttled=is_throttled)
     return course.finish()
 
 

@@ -138,6 +138,16 @@ def test_a_throttled_block_is_timed_again_after_a_pause():
     assert bench.servers.variant.runs == 20 + 1 + 1 + 3
 
 
+def test_what_is_timed_again_keeps_its_order():
+    bench = Bench()
+    bench.conditions.read = lambda: HOT if bench.log[-1][0] == "V" else DeviceState()
+    found = bench.pairs(40)
+
+    # Throttled only after pairs that end with the variant; their share stays that of the coin.
+    assert found.n_discarded > 0
+    assert found.is_variant == Bench().pairs(40).is_variant
+
+
 def test_a_slow_clock_counts_as_throttled():
     bench = Bench(states=[FAST, FAST, FAST, SLOW, FAST])
 
