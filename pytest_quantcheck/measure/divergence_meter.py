@@ -158,7 +158,8 @@ class DivergenceMeter:
         """Return kept predictions with the head of a variant, or else make them anew."""
         job = self._job(work)
         requests = [request for found in windows_of(job) for request in found]
-        found = job.loaded.revived_predictions(requests, kept)
+        revive = getattr(job.loaded, "revived_predictions", None)
+        found: Predictions | None = revive(requests, kept) if revive else None
         if found is not None:
             return found
         made = self._predict(replace(work, variant=self._reference))

@@ -8,6 +8,8 @@ import pytest
 from archived import compare, scores
 
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.errors import UsageError
+from pytest_quantcheck.measure.engine.causal import CausalModel
 from pytest_quantcheck.measure.protocols import ScoreRequest
 from pytest_quantcheck.store import codec
 from pytest_quantcheck.store.codec import Content
@@ -55,6 +57,17 @@ def test_another_head_is_not_taken_for_the_references(run_again, tmp_path):
         path.unlink()
     cold, _ = run_again(change=nudge)
     assert scores(warm) == scores(cold)
+
+
+def test_a_backend_that_cannot_read_them_has_them_made_again(run_again, monkeypatch):
+    cold, _ = run_again()
+    monkeypatch.delattr(CausalModel, "revived_predictions")
+    warm, loaded = run_again()
+    assert loaded == ["nf4", "fp16"]
+    assert scores(warm) == scores(cold)
+    monkeypatch.delattr(CausalModel, "predictions")
+    with pytest.raises(UsageError, match="predictions of this backend's models cannot be comp"):
+        run_again()
 
 
 def test_states_of_other_requests_or_of_another_dtype_are_refused(load):
