@@ -50,10 +50,10 @@ class GrowingPair:
     measure: MeasurePart
     fits_both: Callable[[], bool]
     comparer: DivergenceMeter
-    _parts: list[MeasuredPair | Failed] = field(default_factory=list)
-    _prefixes: dict[int, MeasuredPair] = field(default_factory=dict)
+    _parts: list[MeasuredPair | Failed] = field(default_factory=list, init=False)
+    _prefixes: dict[int, MeasuredPair] = field(default_factory=dict, init=False)
     """Pairs on the first batches, by how many."""
-    _pack_limit: int | None = None
+    _pack_limit: int | None = field(default=None, init=False)
 
     def measured(self, watcher: Watcher[MeasuredPair] | None = None) -> MeasuredPair:
         """Return the pair as far as the watcher asks; without one, on all examples.
