@@ -16,6 +16,8 @@ from pytest_quantcheck.measure.protocols import (
     NonFiniteLogitsError,
     Weights,
 )
+from pytest_quantcheck.measure.tasks.common import Job
+from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 BOS = 1
 LOADS: list[str] = []
@@ -153,3 +155,14 @@ def make_pool(free=1000, fraction=0.5):
 
     pool = Pool(FAKE, source, fraction, free_bytes=free_bytes)
     return pool
+
+
+def run(workload, loaded=None, advance=None):
+    """Return what a workload's task makes of all its examples."""
+    job = Job(
+        loaded=loaded or FakeModel(),
+        workload=workload,
+        examples=workload.examples(),
+        advance=advance,
+    )
+    return run_task(job)

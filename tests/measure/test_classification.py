@@ -6,15 +6,13 @@ import math
 
 import pytest
 import tiny_models
-from fake_model import FakeModel
+from fake_model import FakeModel, run
 
 from pytest_quantcheck import Classification
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.runner import Runner
-from pytest_quantcheck.measure.tasks.common import Job
-from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 LABELS = {"up": "a", "down": ["b", "cc"]}
 
@@ -22,10 +20,6 @@ LABELS = {"up": "a", "down": ["b", "cc"]}
 def tickets(*labels, text="T:", **options):
     rows = [{"text": text, "label": label} for label in labels]
     return Classification.from_examples(rows, name="t", **({"labels": LABELS} | options))
-
-
-def run(workload, model):
-    return run_task(Job(loaded=model, workload=workload, examples=workload.examples()))
 
 
 def test_the_label_with_the_largest_probability_is_the_answer():

@@ -10,8 +10,8 @@ import pytest
 import tiny_models
 import torch
 import transformers
+from continuations import GREEDY, NEW_TOKENS, one_by_one, prompts, short, tokens_of
 from engines import in_engine
-from test_generation import GREEDY, NEW_TOKENS, one_by_one, prompts, short, tokens_of
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine.continuous import Machine

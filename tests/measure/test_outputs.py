@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_model import FakeModel, make_pool
-from test_tasks import run
+from fake_model import FakeModel, make_pool, run
 
 from pytest_quantcheck import Generation, contains
 from pytest_quantcheck.errors import MeasurementError

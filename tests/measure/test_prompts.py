@@ -5,21 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from fake_model import BOS, INT8, REFERENCE, FakeModel, make_pool
+from fake_model import BOS, INT8, REFERENCE, FakeModel, make_pool, run
 
 from pytest_quantcheck import Classification, Documents, Generation, MultipleChoice
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.selfcheck import check_same_prompts
-from pytest_quantcheck.measure.tasks.common import Job
-from pytest_quantcheck.measure.tasks.dispatch import run_task
 
 SHOTS = [{"prompt": "one", "answer": "1"}, {"prompt": "two", "answer": "2"}]
-
-
-def run(workload, model=None):
-    model = model or FakeModel()
-    return run_task(Job(loaded=model, workload=workload, examples=workload.examples()))
 
 
 def generation(*prompts, **options):

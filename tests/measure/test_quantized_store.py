@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_scoring import requests
+from trees import requests
 
 from pytest_quantcheck.core.variant import builtin_variant
 from pytest_quantcheck.errors import UsageError

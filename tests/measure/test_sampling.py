@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from test_generation import NEW_TOKENS, prompts, tokens_of
+from continuations import NEW_TOKENS, prompts, tokens_of
 
 from pytest_quantcheck.measure.engine.sampling import Sampler, SamplingProcessor, uniforms
 from pytest_quantcheck.workloads.decoding import Decoding

@@ -7,6 +7,7 @@ import pytest
 import tiny_models
 import torch
 from engines import in_batches
+from trees import requests
 
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine.plan import Limits, plan_batches
@@ -24,19 +25,6 @@ MATRIX = [
     ("qwen3_moe", "fp16"),
     ("mamba", "fp16"),
 ]
-
-
-def requests(seed=0, count=24, longest=40):
-    """Return sequences of mixed lengths; some share their inputs."""
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(count):
-        length = int(rng.integers(2, longest))
-        tokens = tuple(rng.integers(4, 80, size=length).tolist())
-        found.append(ScoreRequest(tokens=tokens, first_target=int(rng.integers(1, length))))
-    twin = found[3]
-    other = ScoreRequest(tokens=(*twin.tokens[:-1], 9), first_target=len(twin.tokens) - 1)
-    return [*found, twin, other]
 
 
 def largest_difference(scores, model, asked):

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from fake_model import BOS, FakeModel
+from fake_model import BOS, FakeModel, run
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.errors import MeasurementError, UsageError
@@ -16,16 +16,6 @@ from pytest_quantcheck.measure.tasks.pairs import pair_request
 from pytest_quantcheck.measure.tasks.windows import window_requests
 from pytest_quantcheck.workloads.custom import Scored
 from pytest_quantcheck.workloads.example import DocumentItem, Example
-
-
-def run(workload, loaded=None, advance=None):
-    job = Job(
-        loaded=loaded or FakeModel(),
-        workload=workload,
-        examples=workload.examples(),
-        advance=advance,
-    )
-    return run_task(job)
 
 
 def choices(*rows, **common):

@@ -20,6 +20,19 @@ def ask(tokens, first_target=1):
     return ScoreRequest(tokens=tuple(tokens), first_target=first_target)
 
 
+def requests(seed=0, count=24, longest=40):
+    """Return sequences of mixed lengths; some share their inputs."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        length = int(rng.integers(2, longest))
+        tokens = tuple(rng.integers(4, 80, size=length).tolist())
+        found.append(ScoreRequest(tokens=tokens, first_target=int(rng.integers(1, length))))
+    twin = found[3]
+    other = ScoreRequest(tokens=(*twin.tokens[:-1], 9), first_target=len(twin.tokens) - 1)
+    return [*found, twin, other]
+
+
 def few_shot(seed=0, *, questions=5, options=3, shots=20):
     """Return choices after questions after the same shots, and sequences of their own."""
     rng = np.random.default_rng(seed)

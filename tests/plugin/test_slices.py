@@ -2,7 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
+
+from pytest_quantcheck.plugin.slices import _of_examples
+from pytest_quantcheck.stats.scores import ExampleScores
 
 USAGE = 4
 # int4 is wrong below 200: all of `refunds`, none of the rest.
@@ -160,3 +164,18 @@ def test_a_slice_of_which_the_reference_knows_nothing_has_nothing_to_keep(projec
 
     assert result.ret == 0
     result.assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("inside", "kept"), [("a", ["a#1", "a#2"]), ("b#1", ["b#1"]), ("b", ["b"]), ("c", ["c#1"])]
+)
+def test_a_slice_holds_the_parts_of_its_examples_and_no_other_example(inside, kept):
+    names = ("a#1", "a#2", "b", "b#1", "c#1")
+    scores = ExampleScores(
+        metric="perplexity", ids=names, values=np.arange(5.0), weights=np.ones(5)
+    )
+
+    found = _of_examples(scores, ids={"a", "b", "b#1", "c"}, inside={inside})
+
+    assert [*found.ids] == kept
+    assert found.values.tolist() == [names.index(name) for name in kept]
