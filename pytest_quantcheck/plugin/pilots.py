@@ -9,26 +9,45 @@ from pytest_quantcheck.core.plain import from_builtins, to_builtins
 from pytest_quantcheck.core.record import PilotRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pytest
 
     from pytest_quantcheck.core.budget import Budget
-    from pytest_quantcheck.core.record import CheckRecord
+    from pytest_quantcheck.core.record import CheckRecord, RunRecord
 
 _KEY = "quantcheck/last"
+_PACE_KEY = "quantcheck/pace"
+REFERENCE = ""
+"""Stands among variants for the reference, whichever it is."""
 
 
-def remember(config: pytest.Config, checks: Sequence[CheckRecord]) -> None:
-    """Keep what each test found, in place of what it found before."""
+def remember(config: pytest.Config, run: RunRecord) -> None:
+    """Keep what each test found and how long it took, in place of what was known before."""
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    if cache is None:
+    if cache is None or run.environment is None:
         return
     found: dict[str, list[Any]] = {}
-    for check in checks:
+    for check in run.checks:
         if check.is_statistical:
             found.setdefault(check.nodeid, []).append(to_builtins(pilot_of(check)))
-    cache.set(_KEY, {**_kept(cache), **found})
+    cache.set(_KEY, {**_kept(cache, _KEY), **found})
+    device = run.environment.device_name
+    paces = {
+        _pace_key(one.model, REFERENCE if one.is_reference else one.variant, one.workload): [
+            one.seconds / one.n,
+            device,
+        ]
+        for one in run.measurements
+    }
+    cache.set(_PACE_KEY, {**_kept(cache, _PACE_KEY), **paces})
+
+
+def recall_pace(
+    config: pytest.Config, *, model: str, variant: str, workload: str
+) -> tuple[float, str] | None:
+    """Return the seconds that an example took and the device; None where none is known."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    found = cache and _kept(cache, _PACE_KEY).get(_pace_key(model, variant, workload))
+    return (float(found[0]), str(found[1])) if found else None
 
 
 def pilot_of(check: CheckRecord) -> PilotRecord:
@@ -42,7 +61,7 @@ def recall(config: pytest.Config, nodeid: str, budget: Budget) -> PilotRecord | 
     if cache is None:
         return None
     name = budget.workload.name if budget.workload else None
-    for data in _kept(cache).get(nodeid, ()):
+    for data in _kept(cache, _KEY).get(nodeid, ()):
         try:
             pilot = from_builtins(PilotRecord, data)
         except (KeyError, TypeError):  # an older version wrote it
@@ -53,6 +72,10 @@ def recall(config: pytest.Config, nodeid: str, budget: Budget) -> PilotRecord | 
     return None
 
 
-def _kept(cache: pytest.Cache) -> dict[str, Any]:
-    kept = cache.get(_KEY, {})
+def _kept(cache: pytest.Cache, key: str) -> dict[str, Any]:
+    kept = cache.get(key, {})
     return kept if isinstance(kept, dict) else {}
+
+
+def _pace_key(model: str, variant: str, workload: str) -> str:
+    return f"{model}\n{variant}\n{workload}"

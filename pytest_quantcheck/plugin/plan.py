@@ -11,10 +11,10 @@ from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.metric import compares_models
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.plugin.collect import PLAN
-from pytest_quantcheck.plugin.pilots import recall
+from pytest_quantcheck.plugin.pilots import REFERENCE, recall, recall_pace
 from pytest_quantcheck.plugin.summary import Summary
 from pytest_quantcheck.plugin.workers import Workers
-from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
+from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_duration, render_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,6 +60,8 @@ class Planner:
     def __init__(self, config: pytest.Config, session: QuantcheckSession) -> None:
         self._config = config
         self._session = session
+        self._asked: dict[tuple[str, str, str], int] = {}
+        """Examples of each model, variant and workload."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -93,14 +95,27 @@ class Planner:
         terminal.write_sep("=", title, bold=True)
         for line in render_plan(checks):
             terminal.write_line(line, yellow=line.startswith(" warning"))
+        if self._asked:
+            terminal.write_line(render_duration(self._seconds()))
         for line in errors:
             terminal.write_line(line, red=True)
 
-    def _planned(self, item: pytest.Item) -> Iterator[PlannedCheck]:
-        for budget in item.stash[PLAN].budgets if PLAN in item.stash else ():
-            yield self._plan(item.nodeid, budget)
+    def _seconds(self) -> list[tuple[float, str] | None]:
+        """Return how long each measurement took where; None for one that is not known."""
+        found = []
+        for (model, variant, workload), n in self._asked.items():
+            pace = recall_pace(self._config, model=model, variant=variant, workload=workload)
+            found.append(pace and (pace[0] * n, pace[1]))
+        return found
 
-    def _plan(self, nodeid: str, budget: Budget) -> PlannedCheck:
+    def _planned(self, item: pytest.Item) -> Iterator[PlannedCheck]:
+        if PLAN not in item.stash:
+            return
+        plan = item.stash[PLAN]
+        for budget in plan.budgets:
+            yield self._plan(item.nodeid, budget, plan.model.label if plan.model else "")
+
+    def _plan(self, nodeid: str, budget: Budget, model: str) -> PlannedCheck:
         workload, limit = budget.workload, budget.limit
         pilot = recall(self._config, nodeid, budget)
         if limit.is_of_serving:
@@ -114,6 +129,9 @@ class Planner:
                 workload="(weights)", variant=budget.variant, limit=limit, source="exact"
             )
         counted = self._count(budget, pilot)
+        if counted:
+            asked = ((model, variant, name) for variant in (REFERENCE, budget.variant))
+            self._asked |= dict.fromkeys(asked, counted.in_workload)
         is_tested = self._session.settings.target_of(budget) is Target.POPULATION
         source = "last run" if pilot else "assumed"
         is_planned = not compares_models(limit.metric)

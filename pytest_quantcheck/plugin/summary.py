@@ -77,7 +77,7 @@ class Summary:
         if not self._session.ledger.n_reached:
             return
         run = self._session.ledger.run()
-        remember(self._config, run.checks)
+        remember(self._config, run)
         run = self._files.write(run)
         if session.exitstatus == pytest.ExitCode.OK and self._files.is_missing_some:
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
 
 _RIGHT = {"n", "clusters", "FAIL from", "PASS up to", "n for PASS", "n expected"}
+_SECONDS_PER_MINUTE = 60
 _OCCASIONAL = {"clusters", "n expected"}
 """Columns that are left out where they say nothing."""
 
@@ -69,6 +70,27 @@ def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
         *table_lines(rows, columns, right=_RIGHT),
         *(inert(f" warning: {warning}") for warning in warnings),
     ]
+
+
+def render_duration(measurements: Sequence[tuple[float, str] | None]) -> str:
+    """Return how long measuring takes.
+
+    Parameters
+    ----------
+    measurements : sequence of (float, str) or None
+        Seconds that each would take, and on what; None where no run was known.
+    """
+    known = [one for one in measurements if one is not None]
+    if not known:
+        return " how long measuring takes is known after a run"
+    seconds = sum(one[0] for one in known)
+    minutes = f"{seconds / _SECONDS_PER_MINUTE:.1f} minutes"
+    devices = ", ".join(dict.fromkeys(one[1] for one in known))
+    n_unknown = len(measurements) - len(known)
+    found = f" measuring takes {minutes} on {devices}, at the pace it had"
+    if n_unknown:
+        found += f"; {n_unknown} of {len(measurements)} measurements were never made"
+    return inert(found)
 
 
 def _row(check: PlannedCheck) -> dict[str, str]:

@@ -284,3 +284,16 @@ def test_examples_expected_are_told_where_measuring_may_stop(project, options, e
     assert result.ret == 0
     cells = row(result, "quiz")
     assert cells[7:-1] == ([expected] if expected else [])
+
+
+def test_it_says_how_long_measuring_takes_once_a_run_is_known(project):
+    project.tests(SUITE.replace('raise AssertionError("a test ran")', "..."))
+    first = project.run("--quant-plan")
+    first.stdout.fnmatch_lines(["*how long measuring takes is known after a run"])
+
+    project.run("-k", "quiz")
+    last = project.run("--quant-plan")
+
+    last.stdout.fnmatch_lines(
+        ["*measuring takes 0.* minutes on *, at the pace it had; 4 of 6 measurements were never*"]
+    )

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from pytest_quantcheck.core.grammar import parse_limit
-from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_plan
+from pytest_quantcheck.report.plan import Figures, PlannedCheck, render_duration, render_plan
 
 FIGURES = Figures(
     smallest_fail=0.031, largest_pass=0.002, needed_n=3162, power=0.9, power_at=0.11,
@@ -79,3 +79,14 @@ def test_the_examples_expected_have_a_column_where_measuring_may_stop():
     assert early.split()[-2:] == ["2,712", "assumed"]
     assert whole.split()[-2:] == ["-", "assumed"]
     assert exact.split()[-2:] == ["-", "assumed"]
+
+
+def test_the_duration_is_of_what_is_known_and_says_what_is_not():
+    assert render_duration([(90.0, "H100"), (60.0, "H100")]) == (
+        " measuring takes 2.5 minutes on H100, at the pace it had"
+    )
+    assert render_duration([(90.0, "H100"), (3.0, "a CPU"), None]) == (
+        " measuring takes 1.6 minutes on H100, a CPU, at the pace it had; 1 of 3 measurements "
+        "were never made"
+    )
+    assert render_duration([None]) == " how long measuring takes is known after a run"
