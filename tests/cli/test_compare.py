@@ -163,6 +163,20 @@ def test_what_stopped_early_has_no_test(write, compare, planned):
     assert "no test: stopped early; run with --quant-sequential=off" in printed
 
 
+@pytest.mark.parametrize("sizes", [(300, N), (N, 300)])
+def test_of_a_workload_measured_twice_the_larger_measurement_counts(write, compare, sizes):
+    first, second = (
+        write(name, *(rows("accuracy", answers(share, n=n)) for n in sizes))
+        for name, share in zip("ab", (0.9, 0.5), strict=True)
+    )
+
+    status, printed = compare(first, second)
+
+    assert status == 1
+    assert "1,200" in printed
+    assert "300" not in printed
+
+
 def test_quantiles_have_no_test(write, compare):
     sides = [
         rows("p99_kl", [0.0] * 30, observations=[[value] * 5 for value in range(i, i + 30)])

@@ -1,12 +1,16 @@
 """Budgets on one slice of a workload, and the warning where a slice collapses unseen."""
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from pytest_quantcheck.plugin.slices import _of_examples
+from pytest_quantcheck.core.grammar import parse_limit
+from pytest_quantcheck.plugin.slices import _of_examples, collapsed
+from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.scores import ExampleScores
+from pytest_quantcheck.workloads.example import DocumentItem, Example
 
 USAGE = 4
 # int4 is wrong below 200: all of `refunds`, none of the rest.
@@ -179,3 +183,45 @@ def test_a_slice_holds_the_parts_of_its_examples_and_no_other_example(inside, ke
 
     assert [*found.ids] == kept
     assert found.values.tolist() == [names.index(name) for name in kept]
+
+
+@dataclass(frozen=True)
+class Side:
+    """As much of a measurement as slices need."""
+
+    examples: tuple
+    scores: dict
+    outputs: tuple = ()
+    divergences: tuple = ()
+    workload_name: str = "triage"
+
+
+@pytest.mark.parametrize(("n_slices", "found"), [(1, ["first"]), (40, [])])
+def test_many_slices_together_err_as_rarely_as_one_budget(n_slices, found):
+    n = 40
+    names = [f"e{i:04}" for i in range(n * n_slices)]
+    slices = ["first", *(f"other {i}" for i in range(1, n_slices))]
+    examples = [
+        Example(id=name, item=DocumentItem(text=name), cluster=None, slice=slices[row // n])
+        for row, name in enumerate(names)
+    ]
+    sides = [
+        Side(
+            examples=tuple(examples),
+            outputs=tuple(names),
+            scores={
+                "accuracy": ExampleScores(
+                    metric="accuracy",
+                    ids=tuple(names),
+                    values=(np.arange(len(names)) >= n_lost).astype(float),
+                    weights=np.ones(len(names)),
+                )
+            },
+        )
+        for n_lost in (0, 6)
+    ]
+
+    limit = parse_limit("max_accuracy_drop", 0.05)
+    shown = collapsed(limit, "accuracy", sides=tuple(sides), levels=levels(0.05, 1))
+
+    assert [name for name, _ in shown] == found

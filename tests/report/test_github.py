@@ -38,6 +38,7 @@ def test_a_fail_is_an_error_at_the_line_of_its_test():
     [
         (known.CHECK, None),
         (replace(known.CHECK, outcome="pass"), None),
+        (replace(known.CHECK, outcome="pass", power=0.2), None),
         (OPEN, Kind.WARNING),
         (replace(FAIL, is_waived=True, waive_until="2027-03-31"), Kind.NOTICE),
         (replace(FAIL, is_waived=False, waive_until="2020-03-31"), Kind.ERROR),
