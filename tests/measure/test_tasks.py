@@ -266,3 +266,24 @@ def test_an_example_without_a_cluster_is_alone(clusters, expected):
     codes = cluster_codes(examples)
     assert (codes if codes is None else codes.tolist()) == expected
     assert codes is None or codes.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("workload", "lacking"),
+    [
+        (choices((["a", "b"], 0)), "score"),
+        (Generation.from_examples([{"prompt": "a", "answer": "b"}], name="g"), "generate"),
+    ],
+)
+def test_a_model_that_cannot_do_what_is_asked_is_an_error_that_says_so(workload, lacking):
+    class Half:
+        def __init__(self, whole):
+            self._whole = whole
+
+        def __getattr__(self, name):
+            if name == lacking:
+                raise AttributeError(name)
+            return getattr(self._whole, name)
+
+    with pytest.raises(UsageError, match=f"asks a model to {lacking}, and Half has no such method"):
+        run(workload, Half(FakeModel()))

@@ -26,7 +26,7 @@ def run_task(job: Job) -> TaskResult:
     Raises
     ------
     UsageError
-        No task knows this kind, or the model is not of the kind it needs.
+        No task knows this kind, or the model is not of the kind it needs, or cannot do it.
     """
     model = classifier(job.loaded)
     if model is not None and not _is_for_heads(job.workload):
@@ -35,6 +35,8 @@ def run_task(job: Job) -> TaskResult:
             f"head (labels {', '.join(model.labels)}): measure it with Classification without "
             "labels=, or give a causal language model"
         )
+    if model is None:
+        _check_able(job)
     match job.workload:
         case MultipleChoice():
             return measure_choice(job)
@@ -49,6 +51,17 @@ def run_task(job: Job) -> TaskResult:
                 f"workload {job.workload!r}: expected MultipleChoice, Classification, Documents, "
                 "Generation or what quant.compare makes"
             )
+
+
+def _check_able(job: Job) -> None:
+    """Raise UsageError if a backend's language model lacks what the workload asks of it."""
+    asked = "generate" if isinstance(job.workload, Generation) else "score"
+    if not hasattr(job.loaded, asked):
+        raise UsageError(
+            f"workload {job.workload!r} asks a model to {asked}, and {type(job.loaded).__name__} "
+            f"has no such method: give the models of its backend {asked}(), or measure another "
+            "kind of workload"
+        )
 
 
 def _is_for_heads(workload: object) -> bool:
