@@ -112,6 +112,10 @@ class LatencySamples:
     """Blocks that count though the device was throttled again and again."""
     reasons: tuple[str, ...] = ()
     """Why it was throttled, as the driver names it."""
+    sm_clock_mhz: tuple[int, int] | None = None
+    """Slowest and fastest at the end of a block; None where it cannot be read."""
+    temperature_celsius: tuple[int, int] | None = None
+    """Of the device, lowest and highest; None where it cannot be read."""
     contention: str = "unknown"
     """`none`, `unknown`, or what else used the device."""
     seconds: float = 0.0

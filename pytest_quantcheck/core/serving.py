@@ -93,6 +93,10 @@ class LatencyRecord:
     """Of those that count, timed while the device stayed throttled all the same."""
     throttling: list[str]
     """Why it was throttled, as the driver names it."""
+    sm_clock_mhz: list[int] | None
+    """Slowest and fastest at the end of a pair or block; None where it cannot be read."""
+    temperature_celsius: list[int] | None
+    """Of the device, lowest and highest; None where it cannot be read."""
     contention: str
     """`none`, `unknown`, or who else used the device."""
     seconds: float

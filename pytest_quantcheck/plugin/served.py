@@ -85,6 +85,8 @@ def latency_record(timed: TimedPair, place: Place) -> LatencyRecord:
         n_discarded=samples.n_discarded,
         n_throttled=len(samples.throttled),
         throttling=[*samples.reasons],
+        sm_clock_mhz=_listed(samples.sm_clock_mhz),
+        temperature_celsius=_listed(samples.temperature_celsius),
         contention=samples.contention,
         seconds=samples.seconds,
         measured_at=timed.measured_at,
@@ -96,6 +98,10 @@ def latency_record(timed: TimedPair, place: Place) -> LatencyRecord:
         e2e_ratio=_ratio(samples, "e2e", place.alpha),
         throughput_ratio=_ratio(samples, "throughput", place.alpha),
     )
+
+
+def _listed(span: tuple[int, int] | None) -> list[int] | None:
+    return None if span is None else [*span]
 
 
 def timing_warnings(record: LatencyRecord) -> Iterator[str]:

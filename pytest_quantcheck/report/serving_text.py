@@ -108,12 +108,21 @@ def _conditions(one: LatencyRecord) -> list[str]:
         )
     if one.n_throttled:
         parts.append(f"{format_count(one.n_throttled)} of those that count throttled all the same")
+    if one.sm_clock_mhz is not None:
+        parts.append(f"SM clock {_span(one.sm_clock_mhz)} MHz")
+    if one.temperature_celsius is not None:
+        parts.append(f"{_span(one.temperature_celsius)} °C")
     others = {
         "none": "nobody else used the device",
         "unknown": "contention: unknown",
     }
     parts.append(others.get(one.contention, f"somebody else used the device: {one.contention}"))
     return ["; ".join(parts)]
+
+
+def _span(ends: list[int]) -> str:
+    """Return both ends, or one where they are the same."""
+    return " to ".join(format_count(end) for end in dict.fromkeys(ends))
 
 
 def _memory(one: LatencyRecord) -> list[str]:

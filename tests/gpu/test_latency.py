@@ -177,5 +177,6 @@ def test_the_driver_tells_of_this_gpu():
     state = found.read()
     print(state, found.contention(), found.used_bytes())  # noqa: T201 - for the log of the run
     assert state.sm_clock_mhz is None or 100 < state.sm_clock_mhz < 5000
+    assert state.temperature_celsius is None or 5 < state.temperature_celsius < 120
     said = found.contention()
     assert said in {"none", "unknown"} or said.startswith("processes ")

@@ -88,7 +88,8 @@ def test_a_failed_latency_reads_from_the_verdict_down():
         "  medians: TTFT 24.00 -> 30.00 ms, TPOT 20.00 -> 26.00 ms, whole request 1284.00\n"
         "    -> 1668.00 ms, 49.8 -> 38.4 tokens/s\n"
         "  timed in turn, each pair in random order; 1 pair timed again because the\n"
-        "    device was throttled (sw_thermal_slowdown); nobody else used the device\n"
+        "    device was throttled (sw_thermal_slowdown); SM clock 1,755 to 1,980 MHz; 41\n"
+        "    °C; nobody else used the device\n"
         "  n = 24 pairs; stopped early at 24 of 60\n"
         "  Wilcoxon signed-rank test of log ratios (Hodges-Lehmann estimate), p = 6e-08\n"
         "    against 0.0025 for FAIL\n"
@@ -131,8 +132,9 @@ def test_an_unknown_part_of_the_memory_is_left_out():
     [
         ({"schedule": "loads"}, "loaded in turn, in random order: they do not fit into memory"),
         ({"n_discarded": 2}, "2 pairs timed again because the device was throttled (sw_"),
-        ({"throttling": []}, "because the device was throttled; nobody"),
-        ({"n_throttled": 3}, "; 3 of those that count throttled all the same; nobody"),
+        ({"throttling": []}, "because the device was throttled; SM clock"),
+        ({"sm_clock_mhz": None, "temperature_celsius": None}, "slowdown); nobody else used"),
+        ({"n_throttled": 3}, "; 3 of those that count throttled all the same; SM clock"),
         ({"contention": "unknown"}, "; contention: unknown"),
         ({"contention": "pid 4711"}, "; somebody else used the device: pid 4711"),
         (

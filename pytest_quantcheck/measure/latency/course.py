@@ -124,6 +124,8 @@ class Course:
             n_discarded=self._throttling.n_discarded,
             throttled=tuple(self._throttled),
             reasons=self._throttling.reasons,
+            sm_clock_mhz=self._throttling.clock_mhz.found,
+            temperature_celsius=self._throttling.temperature_celsius.found,
             contention=self._contention,
             seconds=self._stopping.seconds,
         )

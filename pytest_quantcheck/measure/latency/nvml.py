@@ -1,4 +1,4 @@
-"""How an NVIDIA GPU fares, as its driver tells: throttling, clock, other processes."""
+"""How an NVIDIA GPU fares, as its driver tells: throttling, clock, temperature, other processes."""
 
 from __future__ import annotations
 
@@ -59,6 +59,9 @@ class NvmlConditions:
             reasons=tuple(name for bit, name in _THROTTLING.items() if reasons & bit),
             sm_clock_mhz=self._asked(
                 lambda: library.nvmlDeviceGetClockInfo(board, library.NVML_CLOCK_SM)
+            ),
+            temperature_celsius=self._asked(
+                lambda: library.nvmlDeviceGetTemperature(board, library.NVML_TEMPERATURE_GPU)
             ),
         )
 

@@ -45,6 +45,8 @@ class DeviceState:
     power cap that large matrices reach."""
     sm_clock_mhz: int | None = None
     """None where it cannot be read."""
+    temperature_celsius: int | None = None
+    """None where it cannot be read."""
 
 
 class Server(Protocol):

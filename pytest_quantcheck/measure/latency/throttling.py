@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,12 +17,27 @@ MOST_DISCARDED = 20
 _FIRST_PAUSE_SECONDS = 0.05
 
 
+@dataclass(slots=True)
+class Span:
+    """Least and greatest of some readings, of which there may be none."""
+
+    found: tuple[int, int] | None = None
+
+    def add(self, reading: int | None) -> None:
+        """Take one reading in; None where there was none."""
+        if reading is not None:
+            low, high = self.found or (reading, reading)
+            self.found = min(low, reading), max(high, reading)
+
+
 class Throttling:
     """What was seen of the device's clock so far."""
 
     def __init__(self) -> None:
         """Begin with no block seen."""
         self._fastest_mhz = 0
+        self.clock_mhz, self.temperature_celsius = Span(), Span()
+        """At the end of each block: between blocks a device may idle."""
         self._reasons: dict[str, None] = {}
         self.n_discarded = 0
         """Blocks to be timed again."""
@@ -40,6 +56,8 @@ class Throttling:
         self._fastest_mhz = max([self._fastest_mhz, *seen])
         found = dict.fromkeys((*before.reasons, *after.reasons))
         last = after.sm_clock_mhz
+        self.clock_mhz.add(last)
+        self.temperature_celsius.add(after.temperature_celsius)
         if last is not None and last < SLOWEST_CLOCK * self._fastest_mhz:
             found["clock below 75 % of its fastest"] = None
         self._reasons |= found

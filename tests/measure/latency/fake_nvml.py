@@ -15,10 +15,10 @@ class Nvml:
     """One GPU, in parts if `parts` names them."""
 
     NVMLError = NVMLError
-    NVML_CLOCK_SM = 1
+    NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = 1, 0
 
     def __init__(self, *, reasons=0, clock=1980, pids=(), parts=(), silent=()):
-        self.state = {"reasons": reasons, "clock": clock}
+        self.state = {"reasons": reasons, "clock": clock, "temperature": 41}
         self.pids, self.parts, self.silent = pids, parts, silent
         self.opened = 0
 
@@ -41,6 +41,10 @@ class Nvml:
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle):
         return self._of_board(handle, "reasons")
+
+    def nvmlDeviceGetTemperature(self, handle, kind):
+        assert kind == self.NVML_TEMPERATURE_GPU
+        return self._of_board(handle, "temperature")
 
     def nvmlDeviceGetClockInfo(self, handle, kind):
         assert kind == self.NVML_CLOCK_SM

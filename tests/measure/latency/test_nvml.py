@@ -21,8 +21,8 @@ def conditions(**said):
     return NvmlConditions(Nvml(**said), "1234")
 
 
-def test_a_cool_gpu_says_its_clock():
-    assert conditions().read() == DeviceState(reasons=(), sm_clock_mhz=1980)
+def test_a_cool_gpu_says_its_clock_and_temperature():
+    assert conditions().read() == DeviceState(reasons=(), sm_clock_mhz=1980, temperature_celsius=41)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_only_throttling_is_a_reason(reasons, named):
 
 
 def test_what_the_driver_does_not_tell_is_unknown():
-    silent = conditions(silent=("reasons", "clock", "processes", "memory"))
+    silent = conditions(silent=("reasons", "clock", "temperature", "processes", "memory"))
     assert silent.read() == DeviceState()
     assert silent.contention() == "unknown"
     assert silent.used_bytes() is None
@@ -57,7 +57,9 @@ def test_older_libraries_call_it_throttling():
 
 def test_a_part_of_a_gpu_is_as_hot_as_the_whole():
     part = NvmlConditions(Nvml(parts=("MIG-77",), reasons=0x20), "77")
-    assert part.read() == DeviceState(reasons=("software thermal slowdown",), sm_clock_mhz=1980)
+    assert part.read() == DeviceState(
+        reasons=("software thermal slowdown",), sm_clock_mhz=1980, temperature_celsius=41
+    )
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,16 @@ def test_a_slow_clock_counts_as_throttled():
     assert (found.n_discarded, found.reasons) == (1, ("clock below 75 % of its fastest",))
 
 
+def test_clock_and_temperature_are_kept_as_they_were_after_each_block():
+    idle = DeviceState(sm_clock_mhz=345, temperature_celsius=30)
+    states = [DeviceState(sm_clock_mhz=1980, temperature_celsius=one) for one in (41, 47, 44)]
+    found = Bench(states=[idle, states[0], idle, states[1], idle, states[2]]).pairs(20)
+
+    assert (found.sm_clock_mhz, found.temperature_celsius) == ((1980, 1980), (41, 47))
+    silent = Bench().pairs(20)
+    assert (silent.sm_clock_mhz, silent.temperature_celsius) == (None, None)
+
+
 def test_three_quarters_of_the_fastest_clock_are_enough():
     bench = Bench(states=[FAST, FAST, FAST, DeviceState(sm_clock_mhz=1485), FAST])
 
