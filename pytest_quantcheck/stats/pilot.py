@@ -37,14 +37,15 @@ def learn(limit: Limit, pilot: PilotRecord, *, bounds: tuple[float, float] | Non
     Notes
     -----
     A pilot is a sample: the share of flips and the spread are taken at their upper 80 % confidence
-    limits (Clopper and Pearson's, and that of the chi-squared distribution). The spread and the
-    design effect are read from the interval, as the error behind it; not where the verdict came
-    early, as such an interval is wider.
+    limits (Clopper and Pearson's, and that of the chi-squared distribution). Flips that are shown
+    to be net loss, or net gain, do not count: plans ask what a budget shows of another loss. The
+    spread and the design effect are read from the interval, as the error behind it; not where the
+    verdict came early, as such an interval is wider.
     """
     size = pilot.n / pilot.n_clusters if pilot.n_clusters else 1.0
     if limit.metric is None or METRICS[limit.metric].scale is Scale.BINARY:
         return Assumptions(
-            flips=_flips(pilot),
+            flips=_flips(limit, pilot),
             reference_level=pilot.reference_level or REFERENCE_LEVEL,
             cluster_size=size,
             design_effect=_design_effect(limit, pilot),
@@ -84,14 +85,22 @@ def foreseen_chance(
     return plan.chance(Outcome.FAIL, n=n, true=gross)
 
 
-def _flips(pilot: PilotRecord) -> float:
-    """Return the upper limit of the share of examples that change."""
+def _flips(limit: Limit, pilot: PilotRecord) -> float:
+    """Return the upper limit of the share of examples that change beside a net loss or gain."""
     if "losses" not in pilot.counts:
         return FLIPS
-    flips = pilot.counts["losses"] + pilot.counts["gains"]
+    flips = pilot.counts["losses"] + pilot.counts["gains"] - _shown_net(limit, pilot)
     if flips >= pilot.n:
         return 1.0
     return float(special.betaincinv(flips + 1, pilot.n - flips, _CONFIDENCE))
+
+
+def _shown_net(limit: Limit, pilot: PilotRecord) -> int:
+    """Return how many of the flips the interval shows to be net loss, or net gain."""
+    low, high = pilot.low, pilot.high
+    if limit.statistic not in {Statistic.DROP, Statistic.RISE} or low is None or high is None:
+        return 0
+    return math.floor(max(low, -high, 0.0) * pilot.n)
 
 
 def _design_effect(limit: Limit, pilot: PilotRecord) -> float | None:

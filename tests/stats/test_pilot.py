@@ -53,6 +53,17 @@ def test_flips_are_taken_at_their_upper_limit(keyword):
     assert (found.cluster_size, found.design_effect) == (1, None)
 
 
+@pytest.mark.parametrize(("losses", "gains"), [(863, 3), (3, 863)])
+def test_what_is_shown_to_be_net_loss_is_not_expected_of_another_model(losses, gains):
+    pair = [scores("accuracy", one) for one in answers(1000, losses, gains, 31)]
+
+    found = learned("max_accuracy_drop", 0.03, *pair).flips
+
+    # The interval of the net loss is 86.0 pp [84.0, 87.8]: 26 of 866 flips are not shown to be one.
+    assert found == pytest.approx(stats.beta.ppf(0.8, 27, 974), rel=0.1)
+    assert learned("max_flip_rate", 0.03, *pair).flips > 0.86
+
+
 def test_no_flips_are_not_taken_as_none_ever():
     reference, variant = answers(200, 0, 0, 150)
 
@@ -67,7 +78,7 @@ def test_flips_of_all_stay_all_and_a_level_tells_of_none():
     reference, variant = answers(40, 40, 0, 0)
     pair = [scores("accuracy", x) for x in (reference, variant)]
 
-    assert learned("max_accuracy_drop", 0.1, *pair).flips == 1
+    assert learned("min_accuracy_recovery", 0.9, *pair).flips == 1
     assert learned("min_reference_accuracy", 0.1, *pair).flips == Assumptions().flips
 
 
