@@ -11,7 +11,7 @@ from typing import Protocol
 
 import pytest
 
-from pytest_quantcheck.plugin import FLAGS, OPTIONS, key_of
+from pytest_quantcheck.plugin.options import FLAGS, OPTIONS, key_of
 from pytest_quantcheck.report.gallery import Layout
 
 COLUMNS = "quantcheck_columns"

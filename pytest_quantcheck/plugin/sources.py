@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.supplements import SourceRecord
 from pytest_quantcheck.measure.identity import ADAPTER_SETTINGS, file_digests, resolved_commit
-from pytest_quantcheck.plugin import key_of
+from pytest_quantcheck.plugin.options import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_quantcheck.core.grammar import suggestion
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.plugin import FLAGS, OF_A_RUN, OPTIONS, key_of
+from pytest_quantcheck.plugin.options import FLAGS, OF_A_RUN, OPTIONS, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

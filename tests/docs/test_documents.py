@@ -10,7 +10,7 @@ import pytest
 
 from pytest_quantcheck.core.grammar import parse_limit
 from pytest_quantcheck.core.limit import Statistic
-from pytest_quantcheck.plugin import FLAGS, OPTIONS
+from pytest_quantcheck.plugin.options import FLAGS, OPTIONS
 from pytest_quantcheck.report import wording
 
 ROOT = Path(__file__).parent.parent.parent

@@ -11,6 +11,7 @@ ALWAYS = [
     "pytest_quantcheck",
     "pytest_quantcheck.hookspecs",
     "pytest_quantcheck.plugin",
+    "pytest_quantcheck.plugin.options",
 ]
 AT_COLLECTION = {"numpy", "scipy", "torch", "transformers", "bitsandbytes", "tabulate"}
 MOST_MILLISECONDS = 5.0
