@@ -100,7 +100,8 @@ def test_a_row_that_ends_makes_room_for_the_next_prompt(load, monkeypatch):
     needed = [max(len(one.tokens) - one.is_truncated, 0) for one in expected]
     assert len(set(needed)) > 2
     sizes = watched(loaded, monkeypatch)
-    assert list(loaded._generator.generate(prompts(), GREEDY, sequences=2).found) == expected
+    with torch.inference_mode():
+        assert list(loaded._generator.generate(prompts(), GREEDY, sequences=2).found) == expected
     # Two rows can be no faster; batches would wait for the longer of each two.
     assert sum(steps(sizes)) <= sum(needed) + NEW_TOKENS
 
@@ -141,18 +142,24 @@ def test_a_row_that_is_not_finite_leaves_the_next_one_alone(load):
     written = {token for one in expected for token in one.tokens}
     bad = next(token for token in range(9, 80) if token not in written)
     asked = [[5, 6], [7, bad], [8, 8]]
-    weight = loaded.model.get_input_embeddings().weight
+    weight = loaded.model.get_input_embeddings().weight.data
     own = weight[bad].clone()
-    weight.data[bad] = torch.nan
+
+    def write(values):
+        with torch.inference_mode():  # the weights may have been made in it
+            weight[bad] = values
+
+    write(torch.nan)
     try:
         for rows in (1, 3):
-            found = loaded._generator.generate(asked, GREEDY, sequences=rows)
+            with torch.inference_mode():
+                found = loaded._generator.generate(asked, GREEDY, sequences=rows)
             assert found.broken == 1
             assert (found.found[0], found.found[2]) == (expected[0], expected[2])
         with pytest.raises(NonFiniteLogitsError, match="not finite") as caught:
             loaded.generate(asked, GREEDY)
     finally:
-        weight.data[bad] = own
+        write(own)
     assert caught.value.request == 1
 
 
