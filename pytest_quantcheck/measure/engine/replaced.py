@@ -5,10 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    import torch
+HALVES = (torch.float16, torch.bfloat16)
+"""Of what kernels of our own take."""
 
 
 class Replaced:
@@ -41,6 +44,16 @@ class Replaced:
         finally:
             for module in self._forwards:
                 vars(module).pop("forward", None)
+
+
+def holds(trial: Callable[[], bool]) -> bool:
+    """Return what a trial finds; False where what is tried does not run."""
+    try:
+        return trial()
+    except torch.OutOfMemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever it is, the model's own is left
+        return False
 
 
 def proven(
