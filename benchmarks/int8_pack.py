@@ -25,13 +25,13 @@ from common.requests import WORKLOADS, make_work
 from common.shapes import SHAPES, make_model, quantize
 
 from pytest_quantcheck.measure.device import choose_device
-from pytest_quantcheck.measure.engine import codes
-from pytest_quantcheck.measure.engine.fused import fused_search
-from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8 import codes
+from pytest_quantcheck.measure.engine.llm_int8.fused import fused_search
+from pytest_quantcheck.measure.engine.llm_int8.layers import separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.engine.probe import choose_plan
-from pytest_quantcheck.measure.engine.rooms import Rooms
 
 if TYPE_CHECKING:
     from collections.abc import Callable

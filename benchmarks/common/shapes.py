@@ -10,7 +10,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from pytest_quantcheck.measure.backends.bitsandbytes import compute_in_float32
 from pytest_quantcheck.measure.engine.causal import CausalModel
-from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.layers import separate_sequences
 from pytest_quantcheck.measure.engine.loaded import Loaded
 from pytest_quantcheck.measure.protocols import Weights
 

@@ -9,7 +9,7 @@ import pytest
 from common.shapes import SHAPES
 from int8_pack import compare_ways, largest_pack, make_timer
 
-from pytest_quantcheck.measure.engine import llm_int8
+from pytest_quantcheck.measure.engine.llm_int8 import layers
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def test_every_way_is_timed_and_gives_the_same_states(timer, pack, capsys):
 
 
 def test_states_that_differ_are_told(timer, pack, capsys, monkeypatch):
-    exact = llm_int8.quantize
+    exact = layers.quantize
 
     def forget_outliers(inputs, segments, threshold, room):
         found = exact(inputs, segments, threshold, room)
         return found if room is None else replace(found, kept=())
 
-    monkeypatch.setattr(llm_int8, "quantize", forget_outliers)
+    monkeypatch.setattr(layers, "quantize", forget_outliers)
     compare_ways(timer, pack)
     assert capsys.readouterr().out.count("OTHER STATES") == 2

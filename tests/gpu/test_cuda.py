@@ -16,7 +16,7 @@ from other_process import plugin_options
 
 from pytest_quantcheck import Documents, Generation, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.engine.llm_int8 import packed, separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.layers import packed, separate_sequences
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.protocols import ScoreRequest

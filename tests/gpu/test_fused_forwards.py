@@ -7,8 +7,8 @@ import tiny_models
 import torch
 from transformers.models.llama.modeling_llama import apply_rotary_pos_emb
 
-from pytest_quantcheck.measure.engine.gates import FusedGates, gated
-from pytest_quantcheck.measure.engine.rotations import FusedRotations, rotated
+from pytest_quantcheck.measure.engine.kernels.gates import FusedGates, gated
+from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations, rotated
 
 pytestmark = pytest.mark.gpu
 DTYPES = [torch.float16, torch.bfloat16]

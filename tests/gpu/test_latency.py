@@ -10,7 +10,7 @@ from decode_path import difference
 from served import generated, shape
 
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.engine.llm_int8 import as_published
+from pytest_quantcheck.measure.engine.llm_int8.layers import as_published
 from pytest_quantcheck.measure.engine.replay import graphed
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.latency.agreement import disagreement

@@ -8,7 +8,7 @@ from torch.autograd import DeviceType
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from pytest_quantcheck.core.variant import builtin_variant
-from pytest_quantcheck.measure.engine.norms import FusedNorms
+from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 
 pytestmark = pytest.mark.gpu

@@ -7,11 +7,11 @@ import pytest
 import torch
 from bitsandbytes.nn import Int8Params, Linear8bitLt
 
-from pytest_quantcheck.measure.engine.codes import quantize
-from pytest_quantcheck.measure.engine.fused import FusedSearch, fused_search
-from pytest_quantcheck.measure.engine.llm_int8 import packed, run_packed, separate_sequences
-from pytest_quantcheck.measure.engine.outliers import PlainSearch
-from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.llm_int8.codes import quantize
+from pytest_quantcheck.measure.engine.llm_int8.fused import FusedSearch, fused_search
+from pytest_quantcheck.measure.engine.llm_int8.layers import packed, run_packed, separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 

@@ -9,10 +9,10 @@ import tiny_models
 import torch
 import transformers
 
-from pytest_quantcheck.measure.engine import gates, rotations
 from pytest_quantcheck.measure.engine.attention import TreeAttention
-from pytest_quantcheck.measure.engine.gates import FusedGates
-from pytest_quantcheck.measure.engine.rotations import FusedRotations
+from pytest_quantcheck.measure.engine.kernels import gates, rotations
+from pytest_quantcheck.measure.engine.kernels.gates import FusedGates
+from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations
 from pytest_quantcheck.measure.engine.tree import PackForward
 
 

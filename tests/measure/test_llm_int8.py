@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from pytest_quantcheck.measure.engine import llm_int8
-from pytest_quantcheck.measure.engine.llm_int8 import packed, separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8 import layers
+from pytest_quantcheck.measure.engine.llm_int8.layers import packed, separate_sequences
 from pytest_quantcheck.measure.engine.segments import Segments, segments_on
 
 FEATURES = 64
@@ -166,8 +166,8 @@ def test_siblings_quantize_common_inputs_once_and_leave_them_as_they_are(monkeyp
     segments = segments_on("cpu", of, PARENTS)
     expected = run(alone, rows, segments)
     counted = []
-    quantize = llm_int8.quantize
-    monkeypatch.setattr(llm_int8, "quantize", lambda *given: counted.append(1) or quantize(*given))
+    quantize = layers.quantize
+    monkeypatch.setattr(layers, "quantize", lambda *given: counted.append(1) or quantize(*given))
     inputs, halves = rows[None].clone(), rows[None].half()
     with torch.inference_mode(), packed(segments):
         assert torch.equal(siblings.first(inputs)[0], expected)

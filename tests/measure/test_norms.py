@@ -9,9 +9,9 @@ import transformers
 from transformers.models.gemma.modeling_gemma import GemmaRMSNorm
 from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
-from pytest_quantcheck.measure.engine import norms
 from pytest_quantcheck.measure.engine.attention import TreeAttention
-from pytest_quantcheck.measure.engine.norms import FusedNorms
+from pytest_quantcheck.measure.engine.kernels import norms
+from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
 from pytest_quantcheck.measure.engine.tree import PackForward
 
 DTYPES = [torch.float16, torch.bfloat16]

@@ -9,10 +9,10 @@ import pytest
 import torch
 from bitsandbytes.nn import Int8Params, Linear8bitLt
 
-from pytest_quantcheck.measure.engine import llm_int8
-from pytest_quantcheck.measure.engine.codes import quantize
-from pytest_quantcheck.measure.engine.llm_int8 import packed, run_packed, separate_sequences
-from pytest_quantcheck.measure.engine.rooms import Rooms, parts, room_for
+from pytest_quantcheck.measure.engine.llm_int8 import layers
+from pytest_quantcheck.measure.engine.llm_int8.codes import quantize
+from pytest_quantcheck.measure.engine.llm_int8.layers import packed, run_packed, separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms, parts, room_for
 from pytest_quantcheck.measure.engine.segments import PIECE_ROWS, segments_on
 
 WIDTH = 320
@@ -105,9 +105,9 @@ def test_values_near_the_threshold_are_noticed_where_none_reaches_it():
 def test_a_pass_is_counted_once_and_then_only_where_columns_find_no_room(monkeypatch):
     layer, segments, rooms = make_layer(), make_segments(), Rooms()
     given = []
-    plain = llm_int8.quantize
+    plain = layers.quantize
     monkeypatch.setattr(
-        llm_int8, "quantize", lambda *inputs: given.append(inputs[3]) or plain(*inputs)
+        layers, "quantize", lambda *inputs: given.append(inputs[3]) or plain(*inputs)
     )
     for columns, expected in ((30, [None]), (40, [64]), (90, [64, None]), (200, [256])):
         rows = make_rows(columns, seed=columns)[None]

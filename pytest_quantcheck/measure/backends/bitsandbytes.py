@@ -18,7 +18,7 @@ from pytest_quantcheck.measure.backends.loading import (
     upcast_to_float32,
 )
 from pytest_quantcheck.measure.backends.transformers import DTYPES
-from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.layers import separate_sequences
 from pytest_quantcheck.measure.engine.weights import (
     classification_heads,
     matches,

@@ -20,7 +20,7 @@ from pytest_quantcheck.measure.backends.bitsandbytes import (
 from pytest_quantcheck.measure.backends.kinds import in_memory
 from pytest_quantcheck.measure.backends.loading import open_checkpoint, open_config, skeleton
 from pytest_quantcheck.measure.backends.transformers import DTYPES
-from pytest_quantcheck.measure.engine.llm_int8 import separate_sequences
+from pytest_quantcheck.measure.engine.llm_int8.layers import separate_sequences
 from pytest_quantcheck.measure.engine.stored import read_stored, with_digests
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.engine.weights import read_weights

@@ -10,9 +10,7 @@ How a model is forwarded is tried when it is first asked, not looked up: `probe`
 `trie`, `packs`, `tree`         packs: beginnings in common are computed once
 `attention`, `varlen`,          their attention, by one of two kernels
 `blocks`
-`norms`, `gates`, `rotations`,  what they compute by one kernel where models take several
-`replaced`,
-`triton_elementwise`
+`kernels`                       what one kernel computes where models or torch take several
 `padded`                        similar lengths, padded behind
 `forward`, `scoring`            equal lengths, the model used whole
 `head`, `answers`, `upload`     body and head apart; which rows the head sees
@@ -25,10 +23,8 @@ How a model is forwarded is tried when it is first asked, not looked up: `probe`
 `outputs`, `sampling`,          what is asked and found, whatever the way
 `stopping`
 **all**
-`llm_int8`, `codes`,            LLM.int8 on several sequences at once, each as if it were alone
-`outliers`, `fused`,
-`triton_kernels`, `rooms`,
-`segments`
+`llm_int8`                      LLM.int8 on several sequences at once, each as if it were alone
+`segments`                      which rows of a pass belong together
 `rotary`, `spread`              what architectures and placements rule out
 `weights`, `stored`             what tensors say of how they are stored
 `encoding`, `chat`              text to tokens

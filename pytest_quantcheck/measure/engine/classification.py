@@ -11,7 +11,7 @@ import torch
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.measure.engine.llm_int8 import has_int8_layers
+from pytest_quantcheck.measure.engine.llm_int8.layers import has_int8_layers
 from pytest_quantcheck.measure.engine.loaded import (
     LoadedTransformer,
     known_context_tokens,

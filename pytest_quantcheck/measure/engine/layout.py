@@ -6,7 +6,7 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.measure.engine.llm_int8 import has_int8_layers
+from pytest_quantcheck.measure.engine.llm_int8.layers import has_int8_layers
 from pytest_quantcheck.measure.engine.rotary import growing_rotations
 from pytest_quantcheck.measure.engine.spread import n_devices
 

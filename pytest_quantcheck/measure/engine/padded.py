@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.answers import as_answers
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
-from pytest_quantcheck.measure.engine.rooms import Rooms
+from pytest_quantcheck.measure.engine.llm_int8.layers import is_llm_int8, run_packed
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.segments import separate_segments
 from pytest_quantcheck.measure.engine.trie import as_key, owners_of
 from pytest_quantcheck.measure.engine.upload import upload

@@ -10,7 +10,7 @@ import torch
 from pytest_quantcheck.measure.engine.attention import TreeAttention, UnsupportedAttentionError
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
 from pytest_quantcheck.measure.engine.head import split_model
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, packed
+from pytest_quantcheck.measure.engine.llm_int8.layers import is_llm_int8, packed
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.padded import PaddedForward
 from pytest_quantcheck.measure.engine.plan import Limits, Plan

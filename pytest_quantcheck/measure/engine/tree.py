@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
-from pytest_quantcheck.measure.engine.gates import FusedGates
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8, run_packed
-from pytest_quantcheck.measure.engine.norms import FusedNorms
+from pytest_quantcheck.measure.engine.kernels.gates import FusedGates
+from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
+from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations
+from pytest_quantcheck.measure.engine.llm_int8.layers import is_llm_int8, run_packed
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.packs import plan_packs
 from pytest_quantcheck.measure.engine.plan import PackTooLargeError
-from pytest_quantcheck.measure.engine.rooms import Rooms
-from pytest_quantcheck.measure.engine.rotations import FusedRotations
 from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.upload import upload
 

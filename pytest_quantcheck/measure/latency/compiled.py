@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
-from pytest_quantcheck.measure.engine.llm_int8 import is_llm_int8
+from pytest_quantcheck.measure.engine.llm_int8.layers import is_llm_int8
 from pytest_quantcheck.measure.engine.replay import graphed
 from pytest_quantcheck.measure.engine.rows import Rows
 

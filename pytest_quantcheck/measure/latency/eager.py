@@ -9,7 +9,7 @@ import torch
 from transformers import StoppingCriteria
 
 from pytest_quantcheck.measure.engine.equal_lengths import greedy_settings
-from pytest_quantcheck.measure.engine.llm_int8 import as_published
+from pytest_quantcheck.measure.engine.llm_int8.layers import as_published
 from pytest_quantcheck.measure.latency.tensors import tensor_bytes
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import torch
 from served import generated, relaunched, shape, with_graphs
 
 from pytest_quantcheck.errors import MeasurementError, UsageError
-from pytest_quantcheck.measure.engine.llm_int8 import as_published
+from pytest_quantcheck.measure.engine.llm_int8.layers import as_published
 from pytest_quantcheck.measure.latency.agreement import disagreement
 from pytest_quantcheck.measure.latency.protocols import Shape
 from pytest_quantcheck.measure.latency.serving import open_server

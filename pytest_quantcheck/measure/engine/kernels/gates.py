@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.measure.engine.replaced import HALVES, Replaced, holds, proven
+from pytest_quantcheck.measure.engine.kernels.replaced import HALVES, Replaced, holds, proven
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -47,7 +47,7 @@ def gated(gate: torch.Tensor, up: torch.Tensor) -> torch.Tensor:
     ImportError
         There is no Triton.
     """
-    from pytest_quantcheck.measure.engine.triton_elementwise import gate_kernel
+    from pytest_quantcheck.measure.engine.kernels.triton_elementwise import gate_kernel
 
     count = gate.numel()
     with torch.cuda.device_of(gate):  # type: ignore[no-untyped-call]

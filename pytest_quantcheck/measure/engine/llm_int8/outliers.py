@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_quantcheck.measure.engine.rooms import parts
+from pytest_quantcheck.measure.engine.llm_int8.rooms import parts
 
 if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.segments import Segments

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.measure.engine.codes import quantize
+from pytest_quantcheck.measure.engine.llm_int8.codes import quantize
 from pytest_quantcheck.measure.engine.segments import batch_segments
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from pytest_quantcheck.measure.engine.codes import Codes
-    from pytest_quantcheck.measure.engine.rooms import Rooms
+    from pytest_quantcheck.measure.engine.llm_int8.codes import Codes
+    from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
     from pytest_quantcheck.measure.engine.segments import Segments
 
 _BATCH_DIMENSIONS = 3

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.measure.engine.replaced import HALVES, holds
+from pytest_quantcheck.measure.engine.kernels.replaced import HALVES, holds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ def rotated(inputs: torch.Tensor, cosines: torch.Tensor, sines: torch.Tensor) ->
     (1, h, t, d)
         In memory the heads of a row lie next to each other.
     """
-    from pytest_quantcheck.measure.engine.triton_elementwise import rotate_kernel
+    from pytest_quantcheck.measure.engine.kernels.triton_elementwise import rotate_kernel
 
     _, heads, rows, width = inputs.shape
     found = torch.empty((1, rows, heads, width), dtype=inputs.dtype, device=inputs.device)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from pytest_quantcheck.measure.engine.outliers import PlainSearch, row_codes, seen_above
-from pytest_quantcheck.measure.engine.rooms import parts
+from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch, row_codes, seen_above
+from pytest_quantcheck.measure.engine.llm_int8.rooms import parts
 from pytest_quantcheck.measure.engine.segments import segments_on
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class FusedSearch:
     """
 
     def __init__(self, halves: torch.Tensor, segments: Segments, threshold: float) -> None:
-        from pytest_quantcheck.measure.engine.triton_kernels import search_kernel
+        from pytest_quantcheck.measure.engine.llm_int8.triton_outliers import search_kernel
 
         assert segments.pieces is not None  # noqa: S101 - only packs come here
         self._pieces = segments.pieces
@@ -86,7 +86,7 @@ class FusedSearch:
         part: tuple[int, int],
     ) -> torch.Tensor:
         """Return the values of some of the chosen columns, and take these out of the codes."""
-        from pytest_quantcheck.measure.engine.triton_kernels import keep_kernel
+        from pytest_quantcheck.measure.engine.llm_int8.triton_outliers import keep_kernel
 
         halves, (first, columns) = self._halves, part
         kept = torch.empty((len(halves), columns), dtype=halves.dtype, device=halves.device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from pytest_quantcheck.measure.engine.replaced import Replaced, proven
+from pytest_quantcheck.measure.engine.kernels.replaced import Replaced, proven
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
-from pytest_quantcheck.measure.engine.fused import fused_search
-from pytest_quantcheck.measure.engine.outliers import PlainSearch, row_codes
-from pytest_quantcheck.measure.engine.rooms import parts, room_for
+from pytest_quantcheck.measure.engine.llm_int8.fused import fused_search
+from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch, row_codes
+from pytest_quantcheck.measure.engine.llm_int8.rooms import parts, room_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
