@@ -5,7 +5,8 @@ usage: int8_pack.py [--shape 1b] [--workloads hellaswag,mmlu,documents] [--repea
 
 Ways of LLM.int8: `counted` has the outlier columns of every input counted by the host; `rooms`
 knows how many to expect from one counted pass, which is how packs are scored; `wide` has room for
-far more than there are; `plain` is `rooms` by torch's kernels alone. All must give the same
+far more than there are; `plain` is `rooms` by the kernels of torch and bitsandbytes
+alone. All must give the same
 states, to the bit but for `plain`. Milliseconds are medians: `host` until everything is handed to
 the GPU, `pack` until it is done. Then what the kernels of `rooms` take.
 """
@@ -25,7 +26,7 @@ from common.requests import WORKLOADS, make_work
 from common.shapes import SHAPES, make_model, quantize
 
 from pytest_quantcheck.measure.device import choose_device
-from pytest_quantcheck.measure.engine.llm_int8 import codes
+from pytest_quantcheck.measure.engine.llm_int8 import codes, products
 from pytest_quantcheck.measure.engine.llm_int8.fused import fused_search
 from pytest_quantcheck.measure.engine.llm_int8.layers import separate_sequences
 from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
@@ -125,7 +126,10 @@ def compare_ways(timer: Timer, pack: Pack) -> None:
         same = "the same states" if torch.equal(found, expected) else "OTHER STATES"
         _say(name, host, whole, f"{same}; {_rooms_of(forward)}")
     use(Rooms())
-    with mock.patch.object(codes, "fused_search", return_value=None):
+    with (
+        mock.patch.object(codes, "fused_search", return_value=None),
+        mock.patch.object(products, "fused_products", return_value=None),
+    ):
         host, whole, found = timer.run(pack, lambda: None)
     difference = float((found - expected).float().square().mean().sqrt())
     share = difference / float(expected.float().square().mean().sqrt())
@@ -194,8 +198,13 @@ def main() -> None:
         for variant in ("fp16", "int8")
     ]
     if found.device != "cpu":
-        search = fused_search(torch.device(found.device))
-        print(f"fused search: {'used' if search else 'CANNOT BE USED HERE'}")
+        device = torch.device(found.device)
+        kernels = {
+            "fused search": fused_search(device),
+            "fused products": products.fused_products(device, 0, has_bias=False),
+        }
+        for name, kernel in kernels.items():
+            print(f"{name}: {'used' if kernel else 'CANNOT BE USED HERE'}")
     for workload in arguments.workloads.split(","):
         pack = largest_pack(workload, SHAPES[arguments.shape]["vocab_size"])
         print(f"{workload}: {pack.tokens.size} tokens, {pack.parents.size} segments")

@@ -40,15 +40,26 @@ def test_kernels_of_our_own_run_here():
 @pytest.mark.parametrize("name", SHAPES)
 def test_both_searches_give_the_same(name, spread):
     rows, segments = make(name, spread)
-    fused = FusedSearch(rows, segments, 6.0)
-    plain = PlainSearch(rows, rows.clone(), segments, 6.0)
-    assert torch.equal(fused.columns, plain.columns)
-    chosen = plain.columns.nonzero()[:, 0]
-    expected, found = (one.split(chosen, len(chosen)) for one in (plain, fused))
-    assert torch.equal(found[0], expected[0])
-    assert torch.equal(found[1], expected[1])
-    for one, other in zip(found[2], expected[2], strict=True):
-        assert torch.equal(one, other)
+    before = rows.clone()
+    plain, fused = (kind(rows, segments, 6.0) for kind in (PlainSearch, FusedSearch))
+    assert torch.equal(fused.count, plain.count)
+    count, width = int(plain.count), rows.shape[1]
+    for room in {max(count, 1), max(count, min(64, width)), width}:
+        expected, found = (one.split(room) for one in (plain, fused))
+        for part in ("columns", "codes", "scales"):
+            assert torch.equal(getattr(found, part), getattr(expected, part))
+        for one, other in zip(found.values, expected.values, strict=True):
+            assert torch.equal(one, other)
+    assert torch.equal(rows, before)
+
+
+def test_rows_without_a_threshold_get_the_codes_of_bitsandbytes():
+    rows, _ = make("documents", 3.0)
+    rows[3] = 0
+    rows[5, 7] = float("inf")
+    rows[9, 2] = float("nan")
+    for found, expected in zip(FusedSearch.codes(rows), PlainSearch.codes(rows), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_nothing_waits_where_room_is_known():

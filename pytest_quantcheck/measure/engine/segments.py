@@ -34,8 +34,6 @@ class Segments:
     row also sees the outliers of later rows."""
     pieces: torch.Tensor | None = None
     """(p, 3) int64: segment, first row and end of each piece of a pack's segments."""
-    piece_starts: torch.Tensor | None = None
-    """(s + 1,) int64: first piece of each segment of a pack, and the end."""
 
 
 def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segments:
@@ -54,18 +52,15 @@ def segments_on(device: str, rows: ArrayLike, parents: Sequence[int]) -> Segment
     above = np.append(np.asarray(parents, np.int64), -1)
     numbers = np.asarray(rows, np.int64)
     starts = np.searchsorted(numbers, np.arange(count + 1))
-    pieces = _pieces(starts)
-    piece_starts = np.searchsorted(pieces[:, 0], np.arange(count + 1))
     found = upload(
-        [numbers, np.where(above < 0, count, above), starts, piece_starts, pieces.reshape(-1)],
+        [numbers, np.where(above < 0, count, above), starts, _pieces(starts).reshape(-1)],
         torch.device(device),
     )
     return Segments(
         rows=found[0],
         parents=found[1],
         starts=found[2],
-        piece_starts=found[3],
-        pieces=found[4].view(-1, 3),
+        pieces=found[3].view(-1, 3),
         depth=max(depths_of(parents), default=0),
     )
 

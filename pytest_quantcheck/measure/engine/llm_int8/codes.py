@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.llm_int8.fused import fused_search
-from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch, row_codes
+from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch
 from pytest_quantcheck.measure.engine.llm_int8.rooms import parts, room_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from pytest_quantcheck.measure.engine.llm_int8.fused import FusedSearch
     from pytest_quantcheck.measure.engine.segments import Segments
 
 
@@ -45,27 +44,6 @@ class Codes:
     were counted."""
 
 
-class Search(Protocol):
-    """What finds outliers in the inputs of a layer."""
-
-    columns: torch.Tensor
-    """(k,) bool: which columns hold one, or a NaN."""
-
-    def split(
-        self, chosen: torch.Tensor, room: int
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Return codes, scales, and for each part of the room the values (t, c) kept.
-
-        Parameters
-        ----------
-        chosen : (room,) int64
-            Different columns, all those with outliers among them.
-        room : int
-            How many they are.
-        """
-        ...
-
-
 def quantize(inputs: torch.Tensor, segments: Segments, threshold: float, room: int | None) -> Codes:
     """Return the codes of inputs, which are left as they are.
 
@@ -83,36 +61,29 @@ def quantize(inputs: torch.Tensor, segments: Segments, threshold: float, room: i
     """
     threshold = float(np.float16(threshold))
     rows = inputs.reshape(-1, inputs.shape[-1])  # (t, k)
-    halves = rows.to(torch.float16).contiguous()
+    kind = _search_for(rows, segments)
     if room == 0:
-        codes, scales = row_codes(halves)
+        codes, scales = kind.codes(rows)
         found = (scales < threshold).logical_not_().sum()
         return Codes(codes=codes, scales=scales, kept=(), found=found)
-    search = _search(rows, halves, segments, threshold)
-    count: int | torch.Tensor = search.columns.sum()
+    search = kind(rows, segments, threshold)
+    count: int | torch.Tensor = search.count
     if room is None:
         count = int(count)
-        room = room_for(count, halves.shape[1])
+        room = room_for(count, rows.shape[1])
     if room == 0:
-        codes, scales = row_codes(halves)
+        codes, scales = kind.codes(rows)
         is_near = bool((scales < threshold / 2).logical_not_().any())
         return Codes(codes=codes, scales=scales, kept=(), found=count, is_near=is_near)
-    # Those with outliers first, in order, so that what more room adds comes behind them.
-    order = search.columns.to(torch.uint8).sort(descending=True, stable=True).indices
-    chosen = order[:room]
-    codes, scales, values = search.split(chosen, room)
-    bounds = zip(parts(room), values, strict=True)
-    kept = tuple(Kept(columns=chosen[first:end], values=one) for (first, end), one in bounds)
-    return Codes(codes=codes, scales=scales, kept=kept, found=count)
+    split = search.split(room)
+    bounds = zip(parts(room), split.values, strict=True)
+    kept = tuple(Kept(columns=split.columns[first:end], values=one) for (first, end), one in bounds)
+    return Codes(codes=split.codes, scales=split.scales, kept=kept, found=count)
 
 
-def _search(
-    rows: torch.Tensor, halves: torch.Tensor, segments: Segments, threshold: float
-) -> Search:
-    """Return what finds the outliers: fused kernels where they can run, else torch's own."""
-    fused: Callable[..., Search] | None = None
-    if halves.is_cuda and rows.dtype == torch.float16 and segments.pieces is not None:
-        fused = fused_search(halves.device)
-    if fused is not None:
-        return fused(halves, segments, threshold)
-    return PlainSearch(rows, halves, segments, threshold)
+def _search_for(rows: torch.Tensor, segments: Segments) -> type[PlainSearch | FusedSearch]:
+    """Return what finds the outliers: kernels of our own where they can run, else torch's."""
+    found = None
+    if rows.is_cuda and rows.dtype == torch.float16 and segments.pieces is not None:
+        found = fused_search(rows.device)
+    return found or PlainSearch

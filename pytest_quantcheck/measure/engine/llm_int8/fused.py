@@ -1,14 +1,17 @@
-"""The search for outliers in two kernels of Triton, which torch brings along for CUDA."""
+"""The search for outliers in kernels of Triton, which torch brings along for CUDA."""
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
-from pytest_quantcheck.measure.engine.llm_int8.outliers import PlainSearch, row_codes, seen_above
-from pytest_quantcheck.measure.engine.llm_int8.rooms import parts
+from pytest_quantcheck.measure.engine.kernels.replaced import holds
+from pytest_quantcheck.measure.engine.llm_int8.outliers import Found, PlainSearch
+from pytest_quantcheck.measure.engine.llm_int8.rooms import FIRST, GROWTH, parts
 from pytest_quantcheck.measure.engine.segments import segments_on
 
 if TYPE_CHECKING:
@@ -17,9 +20,13 @@ if TYPE_CHECKING:
 _ROWS = 16
 _COLUMNS = 256
 """Of the inputs, read by one program at a time."""
-_KEPT_ROWS = 32
-_KEPT_COLUMNS = 64
+_ORDERED = 4096
+_WARPS = 8
 _THRESHOLD = 6.0
+_LENGTHS = (70, 1, 90, 39)
+_PARENTS = (-1, 0, 1, 0)
+_WIDTH = 320
+"""Of a trial: segments, those they continue, and columns."""
 
 
 class FusedSearch:
@@ -27,89 +34,98 @@ class FusedSearch:
 
     Parameters
     ----------
-    halves : (t, k) float16
-        The inputs, contiguous.
+    rows : (t, k) float16
+        The inputs, on a GPU.
     segments : Segments
         A pack.
     threshold : float
         As float16 has it.
     """
 
-    def __init__(self, halves: torch.Tensor, segments: Segments, threshold: float) -> None:
-        from pytest_quantcheck.measure.engine.llm_int8.triton_outliers import search_kernel
+    def __init__(self, rows: torch.Tensor, segments: Segments, threshold: float) -> None:
+        from pytest_quantcheck.measure.engine.llm_int8 import triton_outliers as kernels
 
         assert segments.pieces is not None  # noqa: S101 - only packs come here
-        self._pieces = segments.pieces
-        self._halves = halves
+        self._rows = rows.contiguous()
         self._segments = segments
+        self._pieces = segments.pieces
         self._threshold = threshold
-        width = halves.shape[1]
-        device = halves.device
-        self._marks = torch.empty((len(self._pieces), width), dtype=torch.int8, device=device)
-        """(p, k): 1 where a piece holds an outlier."""
+        width, device = rows.shape[1], rows.device
         shape = (len(segments.parents), width)
-        self._whole = torch.zeros(shape, dtype=torch.int32, device=device)
-        """(s + 1, k): the same of a whole segment."""
-        self._clean = torch.empty_like(halves)
-        grid = (len(self._pieces), -(-width // _COLUMNS))
-        with torch.cuda.device_of(halves):  # type: ignore[no-untyped-call]
-            search_kernel[grid](
-                halves,
-                self._clean,
-                self._marks,
-                self._whole,
+        self._first = torch.full(shape, kernels.NEVER, dtype=torch.int32, device=device)
+        """(s + 1, k): the first row of a segment that holds an outlier in a column."""
+        marks = torch.zeros(width, dtype=torch.int32, device=device)
+        self._order = torch.empty(width, dtype=torch.int64, device=device)
+        self.count = torch.empty((), dtype=torch.int64, device=device)
+        """Columns that hold an outlier."""
+        with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+            kernels.search_kernel[(len(self._pieces), -(-width // _COLUMNS))](
+                self._rows,
+                self._first,
+                marks,
                 self._pieces,
                 threshold,
                 width,
                 ROWS=_ROWS,
                 COLUMNS=_COLUMNS,
+                NEVER=kernels.NEVER,
             )
-        self.columns = self._whole.any(dim=0)
+            kernels.order_kernel[(1,)](
+                marks, self._order, self.count, width, BLOCK=_ORDERED, num_warps=_WARPS
+            )
 
-    def split(
-        self, chosen: torch.Tensor, room: int
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Return codes, scales, and for each part of the room the values (t, c) kept."""
-        codes, scales = row_codes(self._clean)
-        whole = self._whole.index_select(1, chosen)
-        above = seen_above(whole, self._segments, dim=0)
-        values = tuple(
-            self._keep(codes, chosen, above, (first, end - first)) for first, end in parts(room)
-        )
-        return codes, scales, values
+    @staticmethod
+    def codes(rows: torch.Tensor, threshold: float = math.nan) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the codes (t, k) and scales (t,) of rows; outliers become zeros.
 
-    def _keep(
-        self,
-        codes: torch.Tensor,
-        chosen: torch.Tensor,
-        above: torch.Tensor,
-        part: tuple[int, int],
-    ) -> torch.Tensor:
-        """Return the values of some of the chosen columns, and take these out of the codes."""
-        from pytest_quantcheck.measure.engine.llm_int8.triton_outliers import keep_kernel
+        Nothing is an outlier by default: no value reaches NaN.
+        """
+        from pytest_quantcheck.measure.engine.llm_int8 import triton_outliers as kernels
 
-        halves, (first, columns) = self._halves, part
-        kept = torch.empty((len(halves), columns), dtype=halves.dtype, device=halves.device)
-        grid = (len(self._pieces), -(-columns // _KEPT_COLUMNS))
-        with torch.cuda.device_of(halves):  # type: ignore[no-untyped-call]
-            keep_kernel[grid](
-                halves,
+        count, width = rows.shape
+        codes = torch.empty((count, width), dtype=torch.int8, device=rows.device)
+        scales = torch.empty(count, device=rows.device)
+        with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
+            kernels.code_kernel[(count,)](
+                rows.contiguous(),
+                codes,
+                scales,
+                threshold,
+                width,
+                BLOCK=1 << (width - 1).bit_length(),
+                num_warps=_WARPS,
+            )
+        return codes, scales
+
+    def split(self, room: int) -> Found:
+        """Return codes, scales, and the values of so many columns."""
+        from pytest_quantcheck.measure.engine.llm_int8 import triton_outliers as kernels
+
+        count, width = self._rows.shape
+        codes, scales = self.codes(self._rows, self._threshold)
+        kept = torch.empty(count * room, dtype=torch.float16, device=codes.device)
+        with torch.cuda.device_of(codes):  # type: ignore[no-untyped-call]
+            kernels.keep_kernel[(len(self._pieces), -(-room // FIRST))](
+                self._rows,
                 codes,
                 kept,
-                chosen,
-                above,
-                self._marks,
+                self._order,
+                self._first,
+                self._segments.parents,
                 self._pieces,
-                self._segments.piece_starts,
-                self._threshold,
-                halves.shape[1],
-                len(chosen),
-                first,
-                columns,
-                ROWS=_KEPT_ROWS,
-                COLUMNS=_KEPT_COLUMNS,
+                width,
+                len(self._segments.parents) - 1,
+                count,
+                room,
+                FIRST=FIRST,
+                GROWTH=GROWTH,
+                ROWS=_ROWS,
+                NEVER=kernels.NEVER,
             )
-        return kept
+        values = tuple(
+            kept[count * first : count * end].view(count, end - first) for first, end in parts(room)
+        )
+        return Found(columns=self._order[:room], codes=codes, scales=scales, values=values)
 
 
 @lru_cache(maxsize=16)
@@ -125,26 +141,29 @@ def fused_search(device: torch.device) -> type[FusedSearch] | None:
     -----
     Tried, not looked up: Triton, a compiler for its launcher, or support of the device may lack.
     """
-    try:
-        return FusedSearch if _is_equal(device) else None
-    except Exception:  # noqa: BLE001 - whatever it is, torch's own kernels are left
-        return None
+    return FusedSearch if holds(lambda: _is_equal(device)) else None
 
 
 def _is_equal(device: torch.device) -> bool:
     """Whether both searches give the same codes, scales and values on a pack of three levels."""
     generator = torch.Generator().manual_seed(0)
-    halves = torch.randn((200, 320), generator=generator).mul(2.2).half().to(device)
-    numbers = [number for number, length in enumerate((70, 1, 90, 39)) for _ in range(length)]
-    segments = segments_on(str(device), numbers, (-1, 0, 1, 0))
-    plain = PlainSearch(halves, halves, segments, _THRESHOLD)
-    fused = FusedSearch(halves, segments, _THRESHOLD)
-    chosen = torch.arange(320, device=device)
-    pairs = zip(_flat(plain, chosen), _flat(fused, chosen), strict=True)
-    return all(torch.equal(one, other) for one, other in pairs)
+    rows = torch.randn((sum(_LENGTHS), _WIDTH), generator=generator).mul(2.2).half().to(device)
+    segments = segments_on(str(device), np.repeat(np.arange(4), _LENGTHS), _PARENTS)
+    plain, fused = (_all(kind, rows, segments) for kind in (PlainSearch, FusedSearch))
+    return all(torch.equal(one, other) for one, other in zip(plain, fused, strict=True))
 
 
-def _flat(search: PlainSearch | FusedSearch, chosen: torch.Tensor) -> list[torch.Tensor]:
+def _all(
+    kind: type[PlainSearch | FusedSearch], rows: torch.Tensor, segments: Segments
+) -> list[torch.Tensor]:
     """Return all that a search finds."""
-    codes, scales, values = search.split(chosen, len(chosen))
-    return [search.columns, codes, scales, *values]
+    search = kind(rows, segments, _THRESHOLD)
+    found = search.split(_WIDTH)
+    return [
+        search.count,
+        found.columns,
+        found.codes,
+        found.scales,
+        *found.values,
+        *kind.codes(rows),
+    ]

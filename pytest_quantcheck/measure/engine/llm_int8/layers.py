@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from pytest_quantcheck.measure.engine.llm_int8.codes import quantize
+from pytest_quantcheck.measure.engine.llm_int8.products import Weight, products_for
 from pytest_quantcheck.measure.engine.segments import batch_segments
 
 if TYPE_CHECKING:
@@ -195,19 +196,13 @@ def _pack(inputs: torch.Tensor) -> _Pack | None:
 
 def _multiply(layer: Any, found: Codes, dtype: torch.dtype) -> torch.Tensor:  # noqa: ANN401 - bitsandbytes has no types
     """Return (t, n): outlier columns of each row in 16 bits, the rest in 8, and the bias."""
-    bias = layer.bias if layer.bias is None else layer.bias.to(dtype)
-    product: torch.Tensor = torch.ops.bitsandbytes.int8_scaled_mm.default(
-        found.codes, layer.state.CB, found.scales, layer.state.SCB, bias=bias, dtype=dtype
+    weight = Weight(
+        codes=layer.state.CB,
+        scales=layer.state.SCB,
+        bias=layer.bias if layer.bias is None else layer.bias.to(dtype),
     )
+    products = products_for(weight, dtype)
+    product = products.product(found.codes, found.scales, weight)
     for kept in found.kept:
-        product.addmm_(kept.values, _weight(layer, kept.columns, dtype))
+        product.addmm_(kept.values, products.columns(weight, kept.columns))
     return product
-
-
-def _weight(layer: Any, columns: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:  # noqa: ANN401
-    """Return these columns of the weight, dequantized and transposed."""
-    chosen = layer.state.CB.index_select(1, columns)
-    weight: torch.Tensor = torch.ops.bitsandbytes.int8_vectorwise_dequant.default(
-        chosen, layer.state.SCB
-    )
-    return weight.to(dtype).t()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +13,20 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.segments import Segments
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Found:
+    """Inputs parted into 8 bits and 16."""
+
+    columns: torch.Tensor
+    """(room,) int64: those looked at; the ones with outliers first, in order."""
+    codes: torch.Tensor
+    """(t, k) int8, zero in the outlier columns of the row."""
+    scales: torch.Tensor
+    """(t,) float32"""
+    values: tuple[torch.Tensor, ...]
+    """(t, c) for each part of the room: the inputs in the row's own columns, else zero."""
+
+
 class PlainSearch:
     """Finds outliers by torch's own kernels.
 
@@ -19,30 +34,33 @@ class PlainSearch:
     ----------
     rows : (t, k) floating
         The inputs.
-    halves : (t, k) float16
-        The same, contiguous.
     segments : Segments
         Which rows see which.
     threshold : float
         As float16 has it.
     """
 
-    def __init__(
-        self, rows: torch.Tensor, halves: torch.Tensor, segments: Segments, threshold: float
-    ) -> None:
+    def __init__(self, rows: torch.Tensor, segments: Segments, threshold: float) -> None:
         self._rows = rows
-        self._halves = halves
+        self._halves = _halves(rows)
         self._segments = segments
         self._threshold = threshold
-        low, high = halves.aminmax(dim=0)
+        low, high = self._halves.aminmax(dim=0)
         # A column with a NaN is looked at more closely below.
-        self.columns = ((low > -threshold) & (high < threshold)).logical_not_()
+        self._columns = ((low > -threshold) & (high < threshold)).logical_not_()
+        self.count = self._columns.sum()
+        """Columns that hold an outlier."""
 
-    def split(
-        self, chosen: torch.Tensor, room: int
-    ) -> tuple[torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]:
-        """Return codes, scales, and for each part of the room the values (t, c) kept."""
+    @staticmethod
+    def codes(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the codes (t, k) and scales (t,) of rows, all in 8 bits."""
+        return _codes(_halves(rows))
+
+    def split(self, room: int) -> Found:
+        """Return codes, scales, and the values of so many columns."""
         halves = self._halves
+        # Those with outliers first, in order, so that what more room adds comes behind them.
+        chosen = self._columns.to(torch.uint8).sort(descending=True, stable=True).indices[:room]
         picked = halves.t().index_select(0, chosen)  # (c, t)
         outliers = picked.abs() >= self._threshold
         own = own_columns(outliers, self._segments)
@@ -53,16 +71,20 @@ class PlainSearch:
             halves = halves.clone()
         # These may be the inputs themselves: what is changed is put back, as bitsandbytes does.
         halves.t().index_copy_(0, chosen, picked.masked_fill(outliers, 0))
-        codes, scales = row_codes(halves)
+        codes, scales = _codes(halves)
         halves.t().index_copy_(0, chosen, picked)
         turned = codes.t()
         turned.index_copy_(0, chosen, turned.index_select(0, chosen).masked_fill_(own, 0))
         values = values.masked_fill(own.logical_not_(), 0)
-        return codes, scales, tuple(values[first:end].t() for first, end in parts(room))
+        parted = tuple(values[first:end].t() for first, end in parts(room))
+        return Found(columns=chosen, codes=codes, scales=scales, values=parted)
 
 
-def row_codes(halves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the codes and scales of rows, all in 8 bits."""
+def _halves(rows: torch.Tensor) -> torch.Tensor:
+    return rows.to(torch.float16).contiguous()
+
+
+def _codes(halves: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     quantize = torch.ops.bitsandbytes.int8_vectorwise_quant.default
     codes, scales, _ = quantize(halves, threshold=0.0)
     return codes, scales

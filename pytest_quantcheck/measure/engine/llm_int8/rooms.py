@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FIRST = 64
-_GROWTH = 4
+FIRST = 64
+GROWTH = 4
+"""The least room, and how much larger the next one is."""
 _MARGIN = 1.5
 _LONGER = 2
 """Times as many rows as in the longest pass whose columns were counted."""
@@ -19,9 +20,9 @@ def room_for(columns: int, width: int) -> int:
     """Return the room that so many outlier columns of inputs of a width are given."""
     if columns == 0:
         return 0
-    room = _FIRST
+    room = FIRST
     while room < columns:
-        room *= _GROWTH
+        room *= GROWTH
     return min(room, width)
 
 
@@ -32,7 +33,7 @@ def parts(room: int) -> Iterator[tuple[int, int]]:
     """
     bounds = [0]
     while bounds[-1] < room:
-        bounds.append(min(max(bounds[-1] * _GROWTH, _FIRST), room))
+        bounds.append(min(max(bounds[-1] * GROWTH, FIRST), room))
     yield from pairwise(bounds)
 
 
