@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from pytest_quantcheck.measure.engine.kernels.exact_norms import ExactNorms
 from pytest_quantcheck.measure.engine.kernels.gates import FusedGates
 from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
 from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.answers import Answers
     from pytest_quantcheck.measure.engine.attention import TreeAttention
     from pytest_quantcheck.measure.engine.head import Split
+    from pytest_quantcheck.measure.engine.kernels.replaced import Replaced
     from pytest_quantcheck.measure.engine.packs import Pack
     from pytest_quantcheck.measure.engine.plan import Limits
     from pytest_quantcheck.measure.engine.scoring import Scorer
@@ -79,12 +81,12 @@ class PackForward:
         self.split = split
         self.longest = longest
         self.rooms = Rooms() if is_llm_int8(attention.model) else None
-        self.fused: list[FusedNorms | FusedGates | FusedRotations] = []
+        self.fused: list[Replaced | FusedRotations] = []
         """What one kernel computes for several: nothing on a CPU."""
         if device.startswith("cuda"):
-            self.fused = [FusedGates(attention.model), FusedRotations(attention.model)]
-            if self.rooms is None:  # LLM.int8 would amplify what norms round differently
-                self.fused.append(FusedNorms(attention.model))
+            # LLM.int8 would amplify what the fused norms round differently
+            norms = FusedNorms if self.rooms is None else ExactNorms
+            self.fused = [kind(attention.model) for kind in (FusedGates, FusedRotations, norms)]
         self._attention = attention
         self._device = device
 

@@ -4,7 +4,8 @@ Each is tried against what it replaces before it is used, and left out where the
 
 ==============================  ===================================================================
 `replaced`                      trials, and modules whose forward is exchanged for a while
-`norms`                         RMSNorm
+`norms`                         RMSNorm, to a unit in the last place
+`exact_norms`                   RMSNorm to the bit, for LLM.int8
 `gates`                         gated MLPs
 `rotations`                     rotary embeddings
 `triton_elementwise`            kernels of Triton for them

@@ -40,8 +40,8 @@ class FusedNorms(Replaced):
 
     def __init__(self, model: PreTrainedModel) -> None:
         generator = torch.Generator().manual_seed(0)
-        found = proven(model, _kind, lambda module: _is_same(module, generator))
-        super().__init__({one: partial(_fused, one, _epsilon(one)) for one in found})
+        found = proven(model, norm_kind, lambda module: _is_same(module, generator))
+        super().__init__({one: partial(_fused, one, epsilon_of(one)) for one in found})
 
 
 def _may_be_norm(module: torch.nn.Module) -> bool:
@@ -53,12 +53,12 @@ def _may_be_norm(module: torch.nn.Module) -> bool:
         and weight is not None
         and weight.ndim == 1
         and weight.dtype in {torch.float16, torch.bfloat16}
-        and not math.isnan(_epsilon(module))
+        and not math.isnan(epsilon_of(module))
         and len(inspect.signature(module.forward).parameters) == 1
     )
 
 
-def _kind(module: torch.nn.Module) -> object:
+def norm_kind(module: torch.nn.Module) -> object:
     """Return what modules that compute the same have in common: all but the weight's values."""
     if not _may_be_norm(module):
         return None
@@ -67,7 +67,7 @@ def _kind(module: torch.nn.Module) -> object:
     return type(module), weight.shape, weight.dtype, weight.device, tuple(sorted(settings.items()))
 
 
-def _epsilon(module: Any) -> float:  # noqa: ANN401 - of any class
+def epsilon_of(module: Any) -> float:  # noqa: ANN401 - of any class
     """Return what is added to the mean square; NaN where nothing says it."""
     found = (getattr(module, name, None) for name in _EPSILONS)
     return next((one for one in found if isinstance(one, float)), math.nan)
@@ -88,13 +88,18 @@ def _fused(
 def _is_same(module: Any, generator: torch.Generator) -> bool:  # noqa: ANN401 - of any class
     """Return whether outputs differ by no more than a unit in the last place."""
     weight: torch.Tensor = module.weight
-    rows = torch.randn((len(_SCALES), len(weight)), generator=generator) + _OFFSET
-    inputs = (rows * torch.tensor(_SCALES)[:, None]).to(weight)
+    inputs = trial_rows(len(_SCALES), len(weight), generator).to(weight)
     expected = module(inputs)
     if expected.shape != inputs.shape or expected.dtype != inputs.dtype:
         return False
-    found = _fused(module, _epsilon(module), inputs)
+    found = _fused(module, epsilon_of(module), inputs)
     return bool(((_units(found) - _units(expected)).abs() <= _MOST_UNITS).all())
+
+
+def trial_rows(rows: int, features: int, generator: torch.Generator) -> torch.Tensor:
+    """Return random rows of all magnitudes in turn, (rows, features) float32."""
+    scales = torch.tensor(_SCALES).repeat(rows // len(_SCALES))
+    return (torch.randn((rows, features), generator=generator) + _OFFSET) * scales[:, None]
 
 
 def _units(values: torch.Tensor) -> torch.Tensor:

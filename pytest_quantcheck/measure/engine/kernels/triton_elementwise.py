@@ -59,3 +59,42 @@ def rotate_kernel(  # type: ignore[no-untyped-def]
     kept = (other * cos_high).to(kind).to(tl.float32)
     added = (one * sin_high).to(kind).to(tl.float32)
     tl.store(to + half, (kept + added).to(kind), mask=inside)
+
+
+@triton.jit(do_not_specialize=["rows"])  # type: ignore[untyped-decorator]
+def square_kernel(  # type: ignore[no-untyped-def]
+    inputs, squares, rows, width, ROWS: tl.constexpr, COLUMNS: tl.constexpr
+):
+    """Square some rows in float32."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    inside = (row < rows)[:, None] & (column < width)[None, :]
+    at = row[:, None] * width + column[None, :]
+    wide = tl.load(inputs + at, mask=inside, other=0.0).to(tl.float32)
+    tl.store(squares + at, wide * wide, mask=inside)
+
+
+@triton.jit(do_not_specialize=["rows"])  # type: ignore[untyped-decorator]
+def norm_kernel(  # type: ignore[no-untyped-def]
+    inputs,
+    means,
+    weight,
+    normed,
+    rows,
+    width,
+    epsilon,
+    ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
+):
+    """Divide some rows by the root of their mean square, and multiply them with the weight."""
+    row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
+    column = tl.arange(0, COLUMNS)
+    has_column = column < width
+    inside = (row < rows)[:, None] & has_column[None, :]
+    at = row[:, None] * width + column[None, :]
+    given = tl.load(inputs + at, mask=inside, other=0.0)
+    kind = given.dtype
+    scale = libdevice.rsqrt(tl.load(means + row, mask=row < rows, other=1.0) + epsilon)
+    kept = (given.to(tl.float32) * scale[:, None]).to(kind).to(tl.float32)
+    factor = tl.load(weight + column, mask=has_column, other=0.0).to(tl.float32)
+    tl.store(normed + at, (kept * factor[None, :]).to(kind), mask=inside)
