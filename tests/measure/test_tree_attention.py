@@ -16,6 +16,7 @@ from engines import in_engine
 from pytest_quantcheck.measure.engine import attention, blocks, probe, varlen
 from pytest_quantcheck.measure.engine.attention import UnsupportedAttentionError
 from pytest_quantcheck.measure.engine.blocks import BlockKernel
+from pytest_quantcheck.measure.engine.kernels import merges
 from pytest_quantcheck.measure.engine.plan import Limits, Plan
 from pytest_quantcheck.measure.engine.varlen import VarlenKernel, adapt_varlen, find_varlen
 
@@ -119,9 +120,14 @@ def test_each_row_sees_its_own_sequence_and_nothing_else(kernel, requests, shape
     assert torch.allclose(found, trees.dense_attention(*parts, pack, 0.3), atol=1e-5)
 
 
-def test_rows_are_merged_in_chunks(monkeypatch):
-    monkeypatch.setattr(varlen, "_CHUNK_ROWS", 7)
-    pack = trees.one_pack(PACKS["three levels"])
+@pytest.mark.parametrize("name", ["three levels", "one tree of long segments"])
+def test_log_sum_exps_of_rows_above_are_not_read_again(monkeypatch, name):
+    def merge(*parts):
+        lse, rows = merges.merge(*parts), parts[-1]
+        return torch.full_like(lse, torch.nan).index_copy_(1, rows, lse[:, rows])
+
+    monkeypatch.setattr(varlen, "merge", merge)
+    pack = trees.one_pack(PACKS[name])
     parts = random_parts(pack, (4, 2, 16))
     kernel = KERNELS["newest"]
     found = kernel.attend(*parts, scale=0.3, layout=kernel.load(pack, CPU))

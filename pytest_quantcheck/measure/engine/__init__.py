@@ -36,6 +36,6 @@ step in `probe`; what a new architecture needs to be decoded in rows goes into `
 trial into `row_probe`. Reasons are in docs/design: scoring.md, generation.md, llm-int8.md.
 """
 
-ENGINE_VERSION = 5
+ENGINE_VERSION = 6
 """To be raised with any change after which a model may score differently: results that were kept
 under another version are measured again."""

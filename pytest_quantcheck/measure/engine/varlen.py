@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 
+from pytest_quantcheck.measure.engine.kernels.merges import merge
 from pytest_quantcheck.measure.engine.segments import depths_of
 from pytest_quantcheck.measure.engine.upload import upload
 
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_quantcheck.measure.engine.packs import Pack
-
-_CHUNK_ROWS = 4096
-"""Rows merged at once: float32 takes memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,15 +135,7 @@ class VarlenKernel:
                 is_causal=False,
                 scale=scale,
             )
-            own_lse = lse.index_select(1, level.below)
-            weight = torch.sigmoid(part_lse - own_lse).t()[..., None]  # (b, h, 1) float32
-            for chunk in range(0, len(level.below), _CHUNK_ROWS):
-                rows = level.below[chunk : chunk + _CHUNK_ROWS]
-                one, other = found.index_select(0, rows), part[chunk : chunk + _CHUNK_ROWS]
-                merged = one.float().lerp_(other.float(), weight[chunk : chunk + _CHUNK_ROWS])
-                found.index_copy_(0, rows, merged.to(found.dtype))
-            if level is not layout.above[-1]:
-                lse.index_copy_(1, level.below, torch.logaddexp(own_lse, part_lse))
+            lse = merge(found, part, lse, part_lse, level.below)  # all below the next are here
         return found
 
 

@@ -8,8 +8,13 @@ Each is tried against what it replaces before it is used, and left out where the
 `exact_norms`                   RMSNorm to the bit, for LLM.int8
 `gates`                         gated MLPs
 `rotations`                     rotary embeddings
-`triton_elementwise`            kernels of Triton for them
+`log_softmax`                   log-softmax where only some of the values are needed
+`merges`                        attention in parts
+`triton_elementwise`,           kernels of Triton for them
+`triton_log_softmax`,
+`triton_merges`
 ==============================  ===================================================================
 
-A new one is a file here, an entry in `PackForward` (in `tree`), and a test on a GPU.
+A new one is a file here, a test on a GPU, and an entry in `PackForward` (in `tree`) where it takes
+the place of a module or function of the model.
 """
