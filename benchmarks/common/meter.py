@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MATMUL_SIZE = 8192
 _MATMUL_REPEATS = 12
 _ATTENTION = ("flash", "fmha", "attention", "sdpa")
-_MATMUL = ("gemm", "xmma", "cutlass", "nvjet", "matmul", "cublas", "sm90_")
+_MATMUL = ("gemm", "product_kernel", "xmma", "cutlass", "nvjet", "matmul", "cublas", "sm90_")
 
 
 @dataclass(frozen=True, kw_only=True)

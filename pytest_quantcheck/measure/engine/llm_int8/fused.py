@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.segments import Segments
 
 _ROWS = 16
-_COLUMNS = 256
+_COLUMNS = 512
 """Of the inputs, read by one program at a time."""
 _ORDERED = 4096
 _WARPS = 8
@@ -59,7 +59,7 @@ class FusedSearch:
         self.count = torch.empty((), dtype=torch.int64, device=device)
         """Columns that hold an outlier."""
         with torch.cuda.device_of(rows):  # type: ignore[no-untyped-call]
-            kernels.search_kernel[(len(self._pieces), -(-width // _COLUMNS))](
+            kernels.search_kernel[(len(self._pieces) * -(-width // _COLUMNS),)](
                 self._rows,
                 self._first,
                 marks,
@@ -105,7 +105,7 @@ class FusedSearch:
         codes, scales = self.codes(self._rows, self._threshold)
         kept = torch.empty(count * room, dtype=torch.float16, device=codes.device)
         with torch.cuda.device_of(codes):  # type: ignore[no-untyped-call]
-            kernels.keep_kernel[(len(self._pieces), -(-room // FIRST))](
+            kernels.keep_kernel[(len(self._pieces) * -(-room // FIRST),)](
                 self._rows,
                 codes,
                 kept,

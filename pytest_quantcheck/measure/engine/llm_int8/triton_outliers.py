@@ -1,7 +1,8 @@
 """Kernels that read the inputs of a layer once for what torch reads them many times.
 
-Nothing but a GPU with Triton imports this file. Numbers that differ from pack to pack are not
-specialized: a kernel is compiled once.
+Nothing but a GPU with Triton imports this file. Programs next to each other read what lies next to
+each other in memory. Numbers that differ from pack to pack are not specialized: a kernel is
+compiled once.
 """
 
 from __future__ import annotations
@@ -27,8 +28,9 @@ def search_kernel(  # type: ignore[no-untyped-def]
     NEVER: tl.constexpr,
 ):
     """Find the first outlier of each column in a piece of a segment."""
-    piece = tl.program_id(0)
-    column = tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
+    blocks = tl.cdiv(width, COLUMNS)
+    piece = tl.program_id(0) // blocks
+    column = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)
     is_one = column < width
     segment = tl.load(pieces + piece * 3)
     start = tl.load(pieces + piece * 3 + 1)
@@ -117,8 +119,9 @@ def keep_kernel(  # type: ignore[no-untyped-def]
 
     A column is a row's own if it, or a row before it in its sequence, holds an outlier there.
     """
-    piece = tl.program_id(0)
-    low = tl.program_id(1) * FIRST
+    blocks = tl.cdiv(room, FIRST)
+    piece = tl.program_id(0) // blocks
+    low = tl.program_id(0) % blocks * FIRST
     place = low + tl.arange(0, FIRST)
     is_one = place < room
     column = tl.load(order + place, mask=is_one, other=0)
