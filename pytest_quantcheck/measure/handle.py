@@ -30,6 +30,13 @@ if TYPE_CHECKING:
 _NEW_TOKENS = 64
 
 
+class _AnswerOptions(ChatOptions, total=False):
+    """Every keyword option of `Handle.generate`, for the error that names them."""
+
+    max_new_tokens: int
+    stop: str | Sequence[str]
+
+
 class Handle:
     """A variant that is loaded when first used, and may be evicted between two uses.
 
@@ -127,7 +134,7 @@ class Handle:
         """
         is_single = isinstance(prompts, str) or is_conversation(prompts)
         several: Sequence[str | Conversation] = [prompts] if is_single else prompts  # type: ignore[list-item,assignment]  # just looked
-        recipe = checked_prompting(chat, "generate", kind=ChatOptions)
+        recipe = checked_prompting(chat, "generate", kind=_AnswerOptions)
         decoding = checked_decoding({"max_new_tokens": max_new_tokens, "stop": stop}, "generate")
         loaded = self._pool.get(self.variant)
         places = [f"prompt {index}" for index in range(len(several))]

@@ -84,8 +84,13 @@ class Bindings:
             )
             metric = budget.limit.metric or "right and wrong answers"
             return f"{stated}, and none that the test measured reports {metric}: {found}. {advice}"
-        names = ", ".join(one.name for one in able) or "none"
-        return f"{stated}, so the test must measure exactly one; it measured {names}. {advice}"
+        names = [one.name for one in able]
+        if names:
+            advice = "Write workload=… in the marker, or measure the others in tests of their own"
+        if len({*names}) < len(names):
+            advice = "A workload made twice is two: make it once, and measure that"
+        found = ", ".join(names) or "none"
+        return f"{stated}, so the test must measure exactly one; it measured {found}. {advice}"
 
     def _would_bind(self, budget: Budget, workload: WorkloadLike) -> bool:
         others = [one for one in self._able(budget) if one is not workload]

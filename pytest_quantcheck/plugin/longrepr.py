@@ -7,6 +7,8 @@ import re
 import shlex
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
 from typing import Protocol
 
 import pytest
@@ -58,6 +60,33 @@ def failure_of(call: pytest.CallInfo[None]) -> str | None:
     error = call.excinfo.value if call.excinfo else None
     is_ours = isinstance(error, pytest.fail.Exception) and not error.pytrace
     return str(error) if is_ours else None
+
+
+def show_theirs(call: pytest.CallInfo[None], config: pytest.Config) -> None:
+    """Leave our frames out of a traceback that ends in the user's own code, as in a scorer.
+
+    Where it ends in our code or in a library's, and with `--full-trace`, all are shown.
+    """
+    if call.excinfo is None or config.getoption("fulltrace"):
+        return
+    links = []
+    link: TracebackType | None = call.excinfo.tb
+    while link is not None:
+        links.append(link)
+        link = link.tb_next
+    end = Path(links[-1].tb_frame.f_code.co_filename)
+    is_installed = "site-packages" in end.parts or not end.is_relative_to(config.rootpath)
+    if is_installed or _is_ours(links[-1]):
+        return
+    kept: TracebackType | None = None
+    for link in reversed(links):
+        if not _is_ours(link):
+            kept = TracebackType(kept, link.tb_frame, link.tb_lasti, link.tb_lineno)
+    call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value.with_traceback(kept))
+
+
+def _is_ours(link: TracebackType) -> bool:
+    return str(link.tb_frame.f_globals.get("__name__")).startswith("pytest_quantcheck.")
 
 
 def dress(report: pytest.TestReport) -> None:

@@ -14,7 +14,13 @@ from pytest_quantcheck.plugin.collect import PLAN, location_of
 from pytest_quantcheck.plugin.collection import USAGE_ERROR, Collection
 from pytest_quantcheck.plugin.journal import Journalist
 from pytest_quantcheck.plugin.ledger import Ledger
-from pytest_quantcheck.plugin.longrepr import command_of, dress, failure_of, layout_of
+from pytest_quantcheck.plugin.longrepr import (
+    command_of,
+    dress,
+    failure_of,
+    layout_of,
+    show_theirs,
+)
 from pytest_quantcheck.plugin.orphans import replaced_fixture
 from pytest_quantcheck.plugin.outbox import Outbox
 from pytest_quantcheck.plugin.properties import add_properties
@@ -185,6 +191,7 @@ class QuantcheckSession:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach what is known to the report, in types that travel."""
+        show_theirs(call, self._config)
         report = yield
         if call.when == "call" and report.failed and (reason := item.stash.get(EXCUSE, "")):
             excuse(report, reason)

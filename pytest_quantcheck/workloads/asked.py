@@ -6,7 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.workloads.messages import SYSTEM_ROLES, checked_messages, shown_messages
+from pytest_quantcheck.workloads.messages import (
+    SYSTEM_ROLES,
+    checked_messages,
+    is_conversation,
+    shown_messages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -129,6 +134,11 @@ def ask_directly(prompt: str | Sequence[Message], prompting: Prompting, *, place
     """
     if isinstance(prompt, str):
         return ask(prompting, Question(prompt=prompt), ())
+    if not is_conversation(prompt):
+        raise MeasurementError(
+            f"{place}: found {prompt!r}, expected a string, or a list of mappings with role and "
+            "content"
+        )
     messages = checked_messages(prompt, place)
     question = Question(prompt=shown_messages(messages), messages=messages)
     return ask(prompting, question, ())

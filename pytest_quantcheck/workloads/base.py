@@ -184,7 +184,9 @@ class Workload(Generic[ItemT_co]):
             seen[example.id] = row.place
             examples.append(example)
         if not examples:
-            raise MeasurementError(f"workload {self.name}: no examples; expected at least one")
+            raise MeasurementError(
+                f"workload {self.name}: no examples in {self._source.place}; expected at least one"
+            )
         return tuple(examples)
 
     def _prepare(self) -> None:
@@ -216,10 +218,7 @@ def label(row: Row, name: str) -> str | None:
         return None
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
         return str(value)
-    raise MeasurementError(
-        f"{row.place}: field {name!r}: found {value!r}, expected a non-empty string or a whole "
-        "number"
-    )
+    raise row.refusal(name, "a non-empty string or a whole number")
 
 
 def text(row: Row, name: str) -> str:
@@ -227,11 +226,7 @@ def text(row: Row, name: str) -> str:
     value = row.fields.get(name)
     if isinstance(value, str) and value:
         return value
-    found = f"found {value!r}" if name in row.fields else "it is missing"
-    raise MeasurementError(
-        f"{row.place}: field {name!r}: {found}, expected a non-empty string (fields here: "
-        f"{', '.join(sorted(row.fields)) or 'none'}; rename with fields={{{name!r}: …}})"
-    )
+    raise row.refusal(name, "a non-empty string")
 
 
 def subset(

@@ -81,10 +81,7 @@ def _choices(row: Row) -> tuple[str, ...]:
         or len(choices) < _FEWEST_CHOICES
         or not all(isinstance(choice, str) and choice for choice in choices)
     ):
-        raise MeasurementError(
-            f"{row.place}: field 'choices': found {choices!r}, expected a list of at least "
-            "two non-empty strings"
-        )
+        raise row.refusal("choices", "a list of at least two non-empty strings")
     strings = tuple(str(choice) for choice in choices)
     if len(set(strings)) < len(strings):
         raise MeasurementError(f"{row.place}: field 'choices': the same choice stands twice")
@@ -99,7 +96,4 @@ def _answer(row: Row, choices: tuple[str, ...]) -> int:
             return stripped.index(answer.strip())
     elif type(answer) is int and 0 <= answer < len(choices):
         return answer
-    raise MeasurementError(
-        f"{row.place}: field 'answer': found {answer!r}, expected an index from 0 to "
-        f"{len(choices) - 1} or one of the choices"
-    )
+    raise row.refusal("answer", f"an index from 0 to {len(choices) - 1} or one of the choices")

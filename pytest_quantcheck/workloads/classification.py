@@ -102,10 +102,8 @@ class Classification(Prompted[LabelItem]):
             return labels[found]
         if isinstance(found, str) and found.strip() in labels:
             return found.strip()
-        raise MeasurementError(
-            f"{row.place}: field 'label': found {found!r}, expected one of {', '.join(labels)}, or "
-            f"an index from 0 to {len(labels) - 1}"
-        )
+        known = f"one of {', '.join(labels)}, or an index from 0 to {len(labels) - 1}"
+        raise row.refusal("label", known)
 
 
 def _checked_labels(labels: object, name: str) -> dict[str, tuple[str, ...]]:
@@ -155,10 +153,7 @@ def _own_label(question: Question, row: Row) -> LabelItem:
         return LabelItem(prompt=question.prompt, label=str(found), index=found)
     if isinstance(found, str) and found.strip():
         return LabelItem(prompt=question.prompt, label=found.strip())
-    raise MeasurementError(
-        f"{row.place}: field 'label': found {found!r}, expected the name of one of the model's "
-        "labels, or its index from 0 on"
-    )
+    raise row.refusal("label", "the name of one of the model's labels, or its index from 0 on")
 
 
 def _is_word(value: object) -> bool:

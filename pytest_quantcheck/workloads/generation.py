@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from pytest_quantcheck.core.fingerprint import digest
-from pytest_quantcheck.errors import MeasurementError, UsageError
+from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.workloads.base import label
 from pytest_quantcheck.workloads.decoding import DecodingOptions, checked_decoding
 from pytest_quantcheck.workloads.example import GenerationItem
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _OptionsT = TypeVar("_OptionsT", PromptOptions, ScoringOptions, DecodingOptions)
 FAULTS = ("empty", "truncated", "loop", "length_drift", "degenerate")
 """Metrics of every output, better when lower, after those of the scorers."""
+_ANSWER = "a non-empty string or a list of them"
 
 
 class GenerationOptions(PromptOptions, ScoringOptions, DecodingOptions, total=False):
@@ -191,7 +192,7 @@ class Generation(Prompted[GenerationItem]):
         """Return the first accepted answer, whole."""
         answers = _accepted(row)
         if not answers:
-            raise _no_answer(row)
+            raise row.refusal("answer", _ANSWER)
         return answers[0]
 
     def case(self, example: Example[GenerationItem]) -> Case:
@@ -231,7 +232,7 @@ class Generation(Prompted[GenerationItem]):
         if answers:
             return self.output_scoring.accepted(answers, row.place)
         if self.output_scoring.needs_answer:
-            raise _no_answer(row)
+            raise row.refusal("answer", _ANSWER)
         return ()
 
 
@@ -244,13 +245,6 @@ def _accepted(row: Row) -> tuple[str, ...]:
     ):
         return tuple(str(one) for one in answers)
     return ()
-
-
-def _no_answer(row: Row) -> MeasurementError:
-    return MeasurementError(
-        f"{row.place}: field 'answer': found {row.fields.get('answer')!r}, expected a non-empty "
-        "string or a list of them"
-    )
 
 
 def _checked_run(options: GenerationOptions, name: str) -> Run | None:

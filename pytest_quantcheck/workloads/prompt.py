@@ -165,12 +165,12 @@ def _checked_kwargs(kwargs: object, *, is_chat: bool) -> Mapping[str, Plain]:
 
 
 def _checked_few_shot(few_shot: object) -> Source | None:
-    if few_shot is None or hasattr(few_shot, "rows"):
+    if few_shot is None or isinstance(few_shot, JsonlSource):
         return few_shot
     if isinstance(few_shot, Sequence) and not isinstance(few_shot, str | bytes):
         if not few_shot:
             raise UsageError("few_shot=[]: expected at least one example, or None")
-        return MemorySource(examples=few_shot, name="few_shot")
+        return MemorySource(examples=few_shot, place="few_shot")
     raise UsageError(
         f"few_shot={few_shot!r}: expected the path of a JSONL file, or a list of mappings"
     )

@@ -25,9 +25,24 @@ class Row:
     """Counted from 1."""
     fields: Mapping[str, Plain]
 
+    def refusal(self, name: str, expected: str) -> MeasurementError:
+        """Return the error of a field that is missing, or that holds what it cannot."""
+        if name in self.fields:
+            found, hint = f"found {self.fields[name]!r}", ""
+        else:
+            here = ", ".join(sorted(self.fields)) or "none"
+            found = "it is missing"
+            hint = f" (fields here: {here}; from_jsonl renames with fields={{{name!r}: …}})"
+        return MeasurementError(f"{self.place}: field {name!r}: {found}, expected {expected}{hint}")
+
 
 class Source(Protocol):
     """Something that yields rows, read afresh each time."""
+
+    @property
+    def place(self) -> str:
+        """How errors name it: the path of a file, or what a list is called."""
+        ...
 
     def rows(self) -> Iterator[Row]:
         """Yield every row in order."""
@@ -41,6 +56,11 @@ class JsonlSource:
     path: Path
     fields: Mapping[str, str]
     """Our field name to the file's: `{"answer": "gold"}`."""
+
+    @property
+    def place(self) -> str:
+        """The path."""
+        return str(self.path)
 
     def rows(self) -> Iterator[Row]:
         """Yield every line that is not blank.
@@ -76,8 +96,7 @@ class MemorySource:
     """Mappings that a test module built itself."""
 
     examples: Sequence[Mapping[str, Plain]]
-    name: str = "examples"
-    """How errors name the list."""
+    place: str = "examples"
 
     def rows(self) -> Iterator[Row]:
         """Yield every mapping.
@@ -88,7 +107,7 @@ class MemorySource:
             An example is not a mapping.
         """
         for index, example in enumerate(self.examples):
-            place = f"{self.name}[{index}]"
+            place = f"{self.place}[{index}]"
             if not hasattr(example, "keys"):
                 raise MeasurementError(
                     f"{place}: found {type(example).__name__}, expected a mapping with the "

@@ -144,9 +144,10 @@ def test_a_hub_id_out_of_reach_says_what_was_tried(monkeypatch):
     ):
         with pytest.raises(UsageError) as caught:
             ask()
-        assert "'someone/model-that-is-not-there': its configuration could not be loaded" in (
-            str(caught.value)
-        )
+        assert (
+            "'someone/model-that-is-not-there' (taken for a hub id: there is no such folder): its "
+            "configuration could not be loaded"
+        ) in str(caught.value)
         assert "from_pretrained: OSError" in str(caught.value)
 
 
@@ -165,6 +166,13 @@ def test_pickled_weights_are_refused(folder):
 def test_a_checkpoint_without_weights_is_a_usage_error(folder):
     (folder / "model.safetensors").unlink()
     with pytest.raises(UsageError, match="variant fp16 could not be loaded"):
+        TransformersBackend().load(FP16, at(folder))
+
+
+def test_a_checkpoint_without_a_tokenizer_says_which_files_it_lacks(folder):
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+    with pytest.raises(UsageError, match=r"its tokenizer could not be .*expected tokenizer\.json"):
         TransformersBackend().load(FP16, at(folder))
 
 

@@ -167,6 +167,10 @@ def test_a_handle_takes_conversations_and_chats():
         handle.generate("ab", chat=True, sytem="s")
     with pytest.raises(UsageError, match=r"generate: unknown option 'template'; Known: chat, chat"):
         handle.generate("ab", template="{prompt}")
+    with pytest.raises(UsageError, match=r"'max_tokens'; did you mean 'max_new_tokens'"):
+        handle.generate("ab", max_tokens=9)
+    with pytest.raises(MeasurementError, match=r"prompt 1: found 3, expected a string, or a list"):
+        handle.generate(["ab", 3], 9)
     with pytest.raises(MeasurementError, match=r"prompt 0: messages\[0\]: role: found None"):
         handle.generate([{"content": "ab"}])
 

@@ -29,7 +29,14 @@ WRONG_RUNS = {
     "two measured": (
         "@pytest.mark.quant_budget(max_flip_rate=0.1)\ndef test_two(quant):\n"
         "    quant.measure(quiz); quant.measure(essay)",
-        "must measure exactly one; it measured quiz, essay",
+        "must measure exactly one; it measured quiz, essay. Write workload=… in the marker",
+    ),
+    "made twice": (
+        "@pytest.mark.quant_budget(max_flip_rate=0.1)\ndef test_two(quant):\n"
+        "    one = [{'prompt': '1', 'answer': 'b'}]\n"
+        "    for _ in range(2):\n"
+        "        quant.measure(Generation.from_examples(one, name='g'))",
+        "it measured g, g. A workload made twice is two: make it once",
     ),
     "measured the wrong thing": (
         "@pytest.mark.quant_budget(max_perplexity_ratio=1.1)\ndef test_wrong(quant):\n"
@@ -80,6 +87,20 @@ def test_what_cannot_be_measured_is_an_error_and_no_verdict(project, how):
         assert re.search(rf"^not measured: .*{re.escape(message)}", shown, re.MULTILINE)
     result.stdout.fnmatch_lines(["quantcheck: no budget was decided"])
     assert "INTERNALERROR" not in shown + result.stderr.str()
+
+
+def test_an_error_of_the_users_own_scorer_is_shown_without_our_frames(project):
+    project.tests(
+        "def score(output, example):\n    return example['anser']\n"
+        "@pytest.mark.quant_budget('int8', max_score_drop=0.1)\ndef test_score(quant):\n"
+        "    quant.compare([{'prompt': '1'}], score=score)"
+    )
+
+    shown = project.run("--tb=short").stdout
+
+    shown.fnmatch_lines(["*in test_score", "*in score", "E   KeyError: 'anser'", "E   while scor*"])
+    shown.no_fnmatch_line("*pytest_quantcheck*")
+    project.run("--full-trace").stdout.fnmatch_lines(["*pytest_quantcheck*"])
 
 
 def test_ids_in_an_error_cannot_drive_the_terminal(project):

@@ -151,7 +151,7 @@ def test_a_few_shot_example_with_other_choices_asks_something_else():
 
 BAD_SHOTS = {
     "too few": (SHOTS, 3, "workload sums: few_shot holds 2 examples, expected at least 3"),
-    "no answer": ([{"prompt": "1 + 1?"}], None, "few_shot[0]: field 'answer': found None"),
+    "no answer": ([{"prompt": "1 + 1?"}], None, "few_shot[0]: field 'answer': it is missing"),
     "system turn": (
         [{"messages": [turn("system", "x"), turn("user", "y")], "answer": "z"}], None,
         "few_shot[0]: a few-shot example with a system turn",

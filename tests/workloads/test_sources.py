@@ -51,6 +51,11 @@ def test_half_a_character_is_refused_with_its_line(write):
         Documents.from_jsonl(path).examples()
 
 
+def test_a_file_without_examples_is_named(write):
+    with pytest.raises(MeasurementError, match=r"no examples in .*data\.jsonl; expected"):
+        MultipleChoice.from_jsonl(write()).examples()
+
+
 def test_a_renamed_field_hides_one_of_our_name(write):
     path = write({"gold": 1, **CHOICE}, CHOICE | {"gold": 1})
     workload = MultipleChoice.from_jsonl(path, fields={"answer": "gold"})
@@ -61,7 +66,7 @@ def test_a_renamed_field_hides_one_of_our_name(write):
 def test_a_renamed_field_that_is_missing_is_not_taken_from_elsewhere(write):
     workload = MultipleChoice.from_jsonl(write(CHOICE), fields={"answer": "gold"})
 
-    with pytest.raises(MeasurementError, match="field 'answer': found None"):
+    with pytest.raises(MeasurementError, match="field 'answer': it is missing"):
         workload.examples()
 
 

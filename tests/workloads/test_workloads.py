@@ -135,7 +135,18 @@ def test_a_file_that_is_not_text_is_refused(tmp_path):
 def test_a_missing_field_names_those_there_and_the_remedy():
     workload = Generation.from_examples([{"question": "2 + 2", "answer": "4"}], name="sums")
 
-    with pytest.raises(MeasurementError, match=r"it is missing.*answer, question.*rename with"):
+    with pytest.raises(MeasurementError, match=r"it is missing.*answer, question.*renames with"):
+        workload.examples()
+
+
+def test_a_choice_without_its_answer_names_the_fields_there():
+    row = {name: value for name, value in CHOICE.items() if name != "answer"} | {"gold": 1}
+    workload = MultipleChoice.from_examples([row], name="quiz")
+
+    with pytest.raises(
+        MeasurementError,
+        match=r"field 'answer': it is missing, expected an index .*choices, context, gold; from_",
+    ):
         workload.examples()
 
 
@@ -152,7 +163,7 @@ def test_the_same_id_twice_names_both_places():
 
 
 def test_no_examples_is_an_error():
-    with pytest.raises(MeasurementError, match="workload quiz: no examples"):
+    with pytest.raises(MeasurementError, match="workload quiz: no examples in examples; expected"):
         choices().examples()
 
 

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 _CONFIGS: Any = transformers.AutoConfig
 _TOKENIZERS: Any = transformers.AutoTokenizer
 _MOST_NAMED = 5
+_LOADABLE = (
+    "expected a folder saved with save_pretrained, or a hub id that this machine can reach and "
+    "may read"
+)
 _MadeT = TypeVar("_MadeT")
 
 
@@ -163,17 +167,23 @@ def open_checkpoint(
     )
 
 
-def open_tokenizer(source: ModelSource) -> object:
-    """Return the tokenizer of a model."""
-    with undisturbed():
-        return _TOKENIZERS.from_pretrained(
-            source.model, revision=source.revision, trust_remote_code=source.trust_remote_code
-        )
-
-
 def _open_encoder(source: ModelSource) -> Encoder:
     """Return the tokenizer of a model."""
-    return _shared(source, "tokenizer", lambda: Encoder(open_tokenizer(source)))
+    return _shared(source, "tokenizer", lambda: Encoder(_open_tokenizer(source)))
+
+
+def _open_tokenizer(source: ModelSource) -> object:
+    try:
+        with undisturbed():
+            return _TOKENIZERS.from_pretrained(
+                source.model, revision=source.revision, trust_remote_code=source.trust_remote_code
+            )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        expected = (
+            "expected tokenizer.json and tokenizer_config.json beside config.json, as the "
+            "tokenizer's save_pretrained writes them"
+        )
+        raise UsageError(_cannot("its tokenizer", source, error, expected=expected)) from error
 
 
 def skeleton(source: ModelSource) -> PreTrainedModel:
@@ -252,13 +262,12 @@ def _check_complete(report: dict[str, Any], source: ModelSource) -> None:
         )
 
 
-def _cannot(what: str, source: ModelSource, error: Exception) -> str:
+def _cannot(what: str, source: ModelSource, error: Exception, *, expected: str = _LOADABLE) -> str:
+    is_folder = Path(source.model).is_absolute()
+    taken_for = "" if is_folder else " (taken for a hub id: there is no such folder)"
     remote = " with remote code" if source.trust_remote_code else ""
     return (
-        f"model {source.model!r}: {what} could not be loaded{remote} "
+        f"model {source.model!r}{taken_for}: {what} could not be loaded{remote} "
         f"(from_pretrained: {type(error).__name__}: {first_line(error)}); "
-    ) + (
-        advice(error)
-        or "expected a folder saved with save_pretrained, or a hub id that this machine can reach "
-        "and may read"
+        f"{advice(error) or expected}"
     )
