@@ -31,20 +31,24 @@ def remember(config: pytest.Config, run: RunRecord) -> None:
             found.setdefault(check.nodeid, []).append(to_builtins(pilot_of(check)))
     cache.set(_KEY, {**_kept(cache, _KEY), **found})
     device = run.environment.device_name
-    paces = {
+    paces: dict[str, list[Any]] = {
         _pace_key(one.model, REFERENCE if one.is_reference else one.variant, one.workload): [
             one.seconds / one.n,
             device,
         ]
         for one in run.measurements
     }
+    for one in run.latencies:
+        key = _pace_key(one.model, one.variant.variant, one.workload)
+        seconds, _ = paces.get(key, [0.0, device])
+        paces[key] = [seconds + one.seconds, device]  # of all batch sizes
     cache.set(_PACE_KEY, {**_kept(cache, _PACE_KEY), **paces})
 
 
 def recall_pace(
     config: pytest.Config, *, model: str, variant: str, workload: str
 ) -> tuple[float, str] | None:
-    """Return the seconds that an example took and the device; None where none is known."""
+    """Return the seconds that an example, or all of a timing, took and the device, if known."""
     cache: pytest.Cache | None = getattr(config, "cache", None)
     found = cache and _kept(cache, _PACE_KEY).get(_pace_key(model, variant, workload))
     return (float(found[0]), str(found[1])) if found else None

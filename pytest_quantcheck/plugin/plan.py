@@ -61,7 +61,7 @@ class Planner:
         self._config = config
         self._session = session
         self._asked: dict[tuple[str, str, str], int] = {}
-        """Examples of each model, variant and workload."""
+        """Examples of each model, variant and workload; a timing counts as one."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool | None:
@@ -118,11 +118,13 @@ class Planner:
     def _plan(self, nodeid: str, budget: Budget, model: str) -> PlannedCheck:
         workload, limit = budget.workload, budget.limit
         pilot = recall(self._config, nodeid, budget)
+        name = workload.name if workload else pilot.workload if pilot else "(in the test)"
         if limit.is_of_serving:
             from pytest_quantcheck.plugin.timing_plan import plan_timing
 
+            if workload or pilot:
+                self._asked[model, budget.variant, name] = 1
             return plan_timing(budget, pilot, self._levels)
-        name = workload.name if workload else pilot.workload if pilot else "(in the test)"
         place = name + (f"[{budget.slice}]" if budget.slice else "")
         if not limit.is_statistical:
             return PlannedCheck(

@@ -73,7 +73,7 @@ def render_plan(checks: Sequence[PlannedCheck]) -> list[str]:
 
 
 def render_duration(measurements: Sequence[tuple[float, str] | None]) -> str:
-    """Return how long measuring takes.
+    """Return how long scoring, generating and timing take.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def render_duration(measurements: Sequence[tuple[float, str] | None]) -> str:
     minutes = f"{seconds / _SECONDS_PER_MINUTE:.1f} minutes"
     devices = ", ".join(dict.fromkeys(one[1] for one in known))
     n_unknown = len(measurements) - len(known)
-    found = f" measuring takes {minutes} on {devices}, at the pace it had"
+    found = f" measuring takes {minutes} on {devices} without loading, at the pace it had"
     if n_unknown:
         found += f"; {n_unknown} of {len(measurements)} measurements were never made"
     return inert(found)

@@ -1,5 +1,7 @@
 """What settings and the plan make of budgets on times."""
 
+import json
+
 import pytest
 from timed_suite import SUITE, TABLES, budget
 
@@ -60,9 +62,23 @@ def test_the_plan_shows_runs_and_what_they_can_show(timed):
         "brief slower max_tpot_p95_ms=60 60 - - 59 not planned: depends on the times",
         "brief slower max_peak_memory_mib=9 - - - - exact",
         "(in the test) slower max_e2e_ratio=0.9 - - - - n is known after a run",
+        "how long measuring takes is known after a run",
     ]
     result.stdout.fnmatch_lines(["ERROR *max_tpot_p99_ms with 60 runs: 299 are needed*"])
     result.stdout.no_fnmatch_line("*warning*")
+
+
+def test_the_plan_counts_timing_as_long_as_it_took_last(timed):
+    timed.tests(SUITE + budget(workload="brief", max_ttft_ratio=1.5))
+    timed.run("--quant-json=run.json")
+    (latency,) = timed.record()["latencies"]
+
+    cache = timed.pytester.path / ".pytest_cache/v/quantcheck/pace"
+    (pace,) = json.loads(cache.read_text(encoding="utf-8")).values()
+    planned = timed.run("--quant-plan").stdout
+
+    assert pace == [latency["seconds"], latency["device_name"]]
+    planned.fnmatch_lines([" measuring takes * minutes on * without loading, at the pace it had"])
 
 
 @pytest.mark.parametrize(

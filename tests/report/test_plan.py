@@ -83,10 +83,10 @@ def test_the_examples_expected_have_a_column_where_measuring_may_stop():
 
 def test_the_duration_is_of_what_is_known_and_says_what_is_not():
     assert render_duration([(90.0, "H100"), (60.0, "H100")]) == (
-        " measuring takes 2.5 minutes on H100, at the pace it had"
+        " measuring takes 2.5 minutes on H100 without loading, at the pace it had"
     )
     assert render_duration([(90.0, "H100"), (3.0, "a CPU"), None]) == (
-        " measuring takes 1.6 minutes on H100, a CPU, at the pace it had; 1 of 3 measurements "
-        "were never made"
+        " measuring takes 1.6 minutes on H100, a CPU without loading, at the pace it had; 1 of 3 "
+        "measurements were never made"
     )
     assert render_duration([None]) == " how long measuring takes is known after a run"
