@@ -25,13 +25,13 @@ from devices import EXAMPLE, make_workloads
 
 from pytest_quantcheck import Documents, Generation
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.runner import Runner
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.stats.scores import metric_level
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     source = ModelSource(model=str(EXAMPLE / "model"), device=choose_device("cpu").device)
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, 0.85)
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, batches of {arguments.batch}")
     print("| workload | examples | plain loop, s | quantcheck, s | ratio | level, plain, ours |")

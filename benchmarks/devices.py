@@ -20,12 +20,12 @@ from common.plain import releases
 from pytest_quantcheck import Documents, Generation, MultipleChoice, contains
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.runner import Runner
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.stats.scores import metric_level
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def make_workloads() -> list[Any]:
 def make_runner(device: str, limit: int | None) -> Runner:
     """Return a runner of the example's model on one device."""
     source = ModelSource(model=str(EXAMPLE / "model"), device=choose_device(device).device)
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, 0.85)
     return Runner(pool, reference=builtin_variant("fp16"), portion=Portion(max_examples=limit))
 
 

@@ -26,12 +26,12 @@ from tabulate import tabulate
 
 from pytest_quantcheck import Documents
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.runner import Runner
 from pytest_quantcheck.measure.tasks.documents import document_requests
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.plugin.tokens import divergence_record
 from pytest_quantcheck.stats.scores import metric_level
 
@@ -88,7 +88,7 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Return a row for each variant."""
     device = choose_device(arguments.device, require_gpu=False)
     source = ModelSource(model=str(arguments.model), device=device.device)
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, memory_fraction=0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, memory_fraction=0.85)
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
     text = arguments.text.read_text(encoding="utf-8")
     texts = articles(text, tokenizer, count=arguments.articles, tokens=arguments.tokens)

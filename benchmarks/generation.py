@@ -31,12 +31,12 @@ import transformers
 from common.plain import releases
 
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine.equal_lengths import EqualLengths
 from pytest_quantcheck.measure.engine.outputs import Asked
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.workloads.decoding import Decoding
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure everything, and write each row as it comes."""
     device = choose_device(arguments.device)
     source = ModelSource(model=str(arguments.model.resolve()), device=device.device)
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, 0.85)
     loaded: Any = pool.get(builtin_variant(arguments.variant))
     texts = questions(arguments.data, arguments.n)
     prompts = [loaded.encode(text, special=True) for text in texts]

@@ -26,12 +26,12 @@ from common.plain import load_plain, releases
 
 from pytest_quantcheck import Documents, MultipleChoice
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.runner import Runner
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.stats.scores import metric_level
 
 VARIANTS = ("fp16", "int8", "nf4", "fp4")
@@ -175,7 +175,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Measure everything, and write each row as it comes."""
     device = choose_device(arguments.device)
     source = ModelSource(model=str(arguments.model.resolve()), device=device.device)
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, 0.85)
     reference = builtin_variant("fp16")
     runner = Runner(pool, reference=reference, portion=Portion(max_examples=arguments.limit))
     tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)

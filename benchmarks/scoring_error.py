@@ -29,11 +29,11 @@ from common.real import articles, choices
 from common.requests import WINDOW, Work
 
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.device import choose_device
 from pytest_quantcheck.measure.engine.undisturbed import undisturbed
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,7 +129,7 @@ def run(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     ]
     rows: list[dict[str, Any]] = []
     for name in arguments.variants.split(","):
-        pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+        pool = Pool(BUILTIN_BACKENDS, source, 0.85)
         with undisturbed():
             loaded: Any = pool.get(builtin_variant(name))
             gold = exact_model(folder, loaded.model)

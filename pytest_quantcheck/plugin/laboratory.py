@@ -6,14 +6,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.budget import Target
-from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.record import EnvironmentRecord
 from pytest_quantcheck.core.variant import AS_STORED
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.backends.quantized_store import quantized_store
 from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.device import choose_device
-from pytest_quantcheck.measure.engine import ENGINE_VERSION
 from pytest_quantcheck.measure.identity import installed
 from pytest_quantcheck.measure.latency.conditions import conditions_of
 from pytest_quantcheck.measure.latency.meter import LatencyMeter
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_quantcheck.core.model import ModelUnderTest
+    from pytest_quantcheck.core.protocols import BackendSpec
     from pytest_quantcheck.core.supplements import SourceRecord
     from pytest_quantcheck.core.variant import Variant
     from pytest_quantcheck.core.verdict import Levels
@@ -45,18 +44,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.collect import ItemPlan
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
-BUILTIN_BACKENDS = tuple(
-    BackendSpec(
-        name=name,
-        target=f"pytest_quantcheck.measure.backends.{name}:{factory}",
-        version=str(ENGINE_VERSION),
-    )
-    for name, factory in (
-        ("transformers", "TransformersBackend"),
-        ("checkpoint", "CheckpointBackend"),
-        ("bitsandbytes", "BitsandbytesBackend"),
-    )
-)
 _VERSIONS = (
     "pytest-quantcheck",
     "torch",
@@ -259,14 +246,14 @@ class Laboratory:
 
 
 def backends_of(config: pytest.Config) -> dict[str, BackendSpec]:
-    """Return every backend by name, built-in ones and those of other plugins.
+    """Return every backend that plugins offer, our own among them, by name.
 
     Raises
     ------
     UsageError
         Two have one name.
     """
-    found = {spec.name: spec for spec in BUILTIN_BACKENDS}
+    found: dict[str, BackendSpec] = {}
     for specs in config.hook.pytest_quantcheck_backends():
         for spec in specs:
             if spec.name in found:

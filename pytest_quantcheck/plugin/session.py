@@ -31,6 +31,7 @@ from pytest_quantcheck.plugin.waiver import Waivers, excuse, excuse_of, toothles
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from pytest_quantcheck.core.protocols import BackendSpec
     from pytest_quantcheck.core.record import ItemRecord
     from pytest_quantcheck.measure.handle import Handle
     from pytest_quantcheck.plugin.fixtures import Quant
@@ -79,6 +80,12 @@ class QuantcheckSession:
         self.collection = Collection(config, settings, self.waivers)
         self._laboratories: Laboratories | None = None
         self._decided: dict[str, ItemRecord] = {}
+
+    def pytest_quantcheck_backends(self) -> tuple[BackendSpec, ...]:
+        """Return the built-in backends."""
+        from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
+
+        return tuple(BUILTIN_BACKENDS.values())
 
     # Fixtures
 

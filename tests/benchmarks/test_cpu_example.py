@@ -8,14 +8,14 @@ import cpu_example
 import pytest
 from devices import EXAMPLE, make_workloads
 
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 
 
 def test_both_sides_reach_the_same_level_on_every_workload():
     source = ModelSource(model=str(EXAMPLE / "model"), device="cpu")
-    pool = Pool({spec.name: spec for spec in BUILTIN_BACKENDS}, source, 0.85)
+    pool = Pool(BUILTIN_BACKENDS, source, 0.85)
     plain = cpu_example.Plain(EXAMPLE / "model", batch_size=4)
     arguments = Namespace(limit=6, repeats=1)
     workloads = [one for one in make_workloads() if one.name in {"triage", "orders", "manual"}]

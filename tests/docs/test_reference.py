@@ -21,11 +21,10 @@ from pytest_quantcheck.core.grammar import keywords_of, parse_limit
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.errors import UsageError
-from pytest_quantcheck.measure.backends import quantized_store
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS, quantized_store
 from pytest_quantcheck.measure.handle import Handle
 from pytest_quantcheck.measure.protocols import LoadedClassifier
 from pytest_quantcheck.plugin.fixtures import Comparison
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.report.formats import FORMATS
 from pytest_quantcheck.workloads.generation import GenerationOptions
 
@@ -80,7 +79,7 @@ def is_limit(keyword):
         ("hooks", {name for name, _ in inspect.getmembers(errors, inspect.isclass)}),
         ("hooks", {name for name in vars(hookspecs) if name.startswith("pytest_")}),
         ("hooks", {field.name for field in fields(BackendSpec)}),
-        ("hooks", {spec.name for spec in BUILTIN_BACKENDS}),
+        ("hooks", set(BUILTIN_BACKENDS)),
         ("hooks", public(dir(LoadedClassifier))),
         ("planning", {field.name for field in fields(planning.Assumptions)}),
         ("planning", {*inspect.signature(planning.needed_examples).parameters, "n"}),

@@ -17,10 +17,10 @@ from other_process import plugin_options
 
 from pytest_quantcheck import Documents
 from pytest_quantcheck.core.variant import builtin_variant
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 from pytest_quantcheck.measure.runner import Runner
-from pytest_quantcheck.plugin.laboratory import BUILTIN_BACKENDS
 from pytest_quantcheck.stats.scores import metric_level
 
 pytest.importorskip("peft", reason="builds the adapter")
@@ -142,7 +142,6 @@ def whole(models, tmp_path_factory):
 
 def measured_directly(models):
     """Return the perplexity of each variant of each model, without the plugin."""
-    specs = {spec.name: spec for spec in BUILTIN_BACKENDS}
     workload = Documents.from_examples([{"text": text} for text in TEXTS], name="manual")
     desk = ModelSource(model=str(models / "desk"), device="cpu")
     sources = {
@@ -152,7 +151,7 @@ def measured_directly(models):
     }
     found = {}
     for name, source in sources.items():
-        runner = Runner(Pool(specs, source, 0.9), reference=builtin_variant("fp16"))
+        runner = Runner(Pool(BUILTIN_BACKENDS, source, 0.9), reference=builtin_variant("fp16"))
         for variant in ("fp16", "int8", "nf4"):
             measurement = runner.measure(builtin_variant(variant), workload)
             found[name, variant] = metric_level(measurement.scores["perplexity"])

@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 USAGE = 4
 
 WRONG_RUNS = {
@@ -149,20 +151,22 @@ def test_a_pinned_family_smaller_than_the_suite_is_an_error(project, how):
     result.stdout.fnmatch_lines(["*family*3*4*"])
 
 
-def test_two_backends_of_one_name_are_an_error(project):
+@pytest.mark.parametrize("name", ["fake", "transformers"])
+def test_two_backends_of_one_name_are_an_error(project, name):
     project.tests(
         "@pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1)\ndef test_quiz(quant): ..."
     )
     project.pytester.makeconftest(
-        "import quantcheck_fake\n"
+        "import dataclasses, quantcheck_fake\n"
         "def pytest_quantcheck_backends():\n"
-        "    return quantcheck_fake.SPECS * 2\n"
+        "    (spec,) = quantcheck_fake.SPECS\n"
+        f"    return spec, dataclasses.replace(spec, name={name!r})\n"
     )
 
     result = project.run()
 
     assert result.ret == USAGE
-    result.stdout.fnmatch_lines(["*two backends are named 'fake'*"])
+    result.stdout.fnmatch_lines([f"*two backends are named {name!r}*"])
 
 
 def test_a_missing_package_skips_and_names_it(project, how):

@@ -7,3 +7,18 @@ before anything else touches them, put an adapter beside them (`adapters`), choo
 in, and hand it over (`kinds`). Quantized weights are kept between runs (`keeping`, in a
 `quantized_store`); `footprint` estimates what they will take.
 """
+
+from __future__ import annotations
+
+from pytest_quantcheck.core.protocols import BackendSpec
+from pytest_quantcheck.measure.engine import ENGINE_VERSION
+
+BUILTIN_BACKENDS = {
+    name: BackendSpec(name=name, target=f"{__name__}.{name}:{kind}", version=str(ENGINE_VERSION))
+    for name, kind in (
+        ("transformers", "TransformersBackend"),
+        ("checkpoint", "CheckpointBackend"),
+        ("bitsandbytes", "BitsandbytesBackend"),
+    )
+}
+"""By name."""
