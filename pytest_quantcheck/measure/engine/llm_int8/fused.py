@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _ROWS = 16
 _COLUMNS = 512
 """Of the inputs, read by one program at a time."""
+_KEPT = 1024
+_KEPT_COLUMNS = 256
 _ORDERED = 4096
 _WARPS = 8
 _THRESHOLD = 6.0
@@ -103,9 +105,10 @@ class FusedSearch:
 
         count, width = self._rows.shape
         codes, scales = self.codes(self._rows, self._threshold)
+        wide = FIRST if room <= FIRST else _KEPT_COLUMNS
         kept = torch.empty(count * room, dtype=torch.float16, device=codes.device)
         with torch.cuda.device_of(codes):  # type: ignore[no-untyped-call]
-            kernels.keep_kernel[(len(self._pieces) * -(-room // FIRST),)](
+            kernels.keep_kernel[(len(self._pieces) * -(-room // wide),)](
                 self._rows,
                 codes,
                 kept,
@@ -119,7 +122,8 @@ class FusedSearch:
                 room,
                 FIRST=FIRST,
                 GROWTH=GROWTH,
-                ROWS=_ROWS,
+                ROWS=_KEPT // wide,
+                COLUMNS=wide,
                 NEVER=kernels.NEVER,
             )
         values = tuple(

@@ -113,16 +113,16 @@ def keep_kernel(  # type: ignore[no-untyped-def]
     FIRST: tl.constexpr,
     GROWTH: tl.constexpr,
     ROWS: tl.constexpr,
+    COLUMNS: tl.constexpr,
     NEVER: tl.constexpr,
 ):
     """Keep a piece's inputs in its own columns, and take them out of the codes.
 
     A column is a row's own if it, or a row before it in its sequence, holds an outlier there.
     """
-    blocks = tl.cdiv(room, FIRST)
+    blocks = tl.cdiv(room, COLUMNS)
     piece = tl.program_id(0) // blocks
-    low = tl.program_id(0) % blocks * FIRST
-    place = low + tl.arange(0, FIRST)
+    place = tl.program_id(0) % blocks * COLUMNS + tl.arange(0, COLUMNS)
     is_one = place < room
     column = tl.load(order + place, mask=is_one, other=0)
     segment = tl.load(pieces + piece * 3)
@@ -134,18 +134,19 @@ def keep_kernel(  # type: ignore[no-untyped-def]
         there = tl.load(first + above * width + column, mask=is_one, other=NEVER)
         since = tl.where(there < NEVER, -1, since)
         above = tl.load(parents + above)
-    # The part of the room that these columns belong to lies in memory by itself, row after row.
-    part, stop = low * 0, low * 0 + FIRST
-    while stop <= low:
-        part = stop
+    # Each part of the room lies in memory by itself, row after row.
+    part = place * 0
+    stop = room * 0 + FIRST
+    while stop < room:
+        part = tl.where(place >= stop, stop, part)
         stop = stop * GROWTH
-    columns = tl.minimum(stop, room) - part
-    into = kept + part.to(tl.int64) * rows + (place - part)[None, :]
+    columns = tl.minimum(tl.where(part > 0, part * GROWTH, FIRST), room) - part
+    into = kept + (part.to(tl.int64) * rows + place - part)[None, :]
     for top in range(start, end, ROWS):
         row = top + tl.arange(0, ROWS)
         inside = (row < end)[:, None] & is_one[None, :]
         own = inside & (row[:, None] >= since[None, :])
         at = row[:, None] * width + column[None, :]
         value = tl.load(inputs + at, mask=own, other=0.0)
-        tl.store(into + row[:, None] * columns, value, mask=inside)
-        tl.store(codes + at, tl.zeros([ROWS, FIRST], dtype=tl.int8), mask=own)
+        tl.store(into + row[:, None] * columns[None, :], value, mask=inside)
+        tl.store(codes + at, tl.zeros([ROWS, COLUMNS], dtype=tl.int8), mask=own)
