@@ -145,7 +145,7 @@ def separate_sequences(model: PreTrainedModel) -> None:
     bits, for all rows (Dettmers et al., 2022, arXiv:2208.07339, section 3). So the score of a
     sequence depends on the sequences beside it: by 6 nats for one choice of a 135M model. Here
     the outlier columns of a sequence are those of its own rows, as when it is scored alone; the
-    arithmetic is that of bitsandbytes, by its own kernels. In a pack (see `packed`) they are, for
+    arithmetic is that of bitsandbytes, to the bit. In a pack (see `packed`) they are, for
     each row, those of the rows before it in its sequence, and its own: as if the sequence ended
     there. So a score depends neither on pack mates nor on where sequences part.
     """
