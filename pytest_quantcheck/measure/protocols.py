@@ -105,8 +105,8 @@ class Continuation:
     """Whether the longest length cut it: neither end-of-sequence token nor stop string came."""
 
 
-class NonFiniteLogitsError(MeasurementError):
-    """The logits behind one request are NaN or infinite.
+class RequestError(MeasurementError):
+    """What came of one request cannot be used.
 
     Parameters
     ----------
@@ -119,6 +119,10 @@ class NonFiniteLogitsError(MeasurementError):
     def __init__(self, message: str, *, request: int) -> None:
         super().__init__(message)
         self.request = request
+
+
+class NonFiniteLogitsError(RequestError):
+    """The logits behind one request are NaN or infinite."""
 
 
 class LoadedModel(Serving, Predicting, Protocol):

@@ -11,11 +11,13 @@ from engines import in_batches
 from pytest_quantcheck.errors import MeasurementError
 from pytest_quantcheck.measure.engine import causal, predictions
 from pytest_quantcheck.measure.engine.states import StateArrays, StateReader
-from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, ScoreRequest
+from pytest_quantcheck.measure.protocols import NonFiniteLogitsError, RequestError, ScoreRequest
 
 RELATIVE = 1e-5
 ROUNDING = 1e-7
 """Nats a token: of float32 logits."""
+LEAST_BY_EXP = -4 * 2.0**-23
+"""Of exp in float32, within 2 units in the last place for each of two distributions."""
 LENGTHS = (40, 33, 21, 7, 2)
 
 
@@ -178,6 +180,33 @@ def test_logits_that_are_not_finite_name_their_request(load):
     kept.states.arrays[2][0] = np.nan
     with pytest.raises(NonFiniteLogitsError, match="not finite") as caught:
         kept.divergences(load("llama", "nf4").predictions(requests()))
+    assert caught.value.request == 2
+
+
+@pytest.mark.parametrize("vocabulary", [7, 32_000])
+@pytest.mark.parametrize("noise", [0.0, 1e-7, 1e-6, 1e-5])
+def test_rounding_leaves_a_divergence_hardly_below_zero(vocabulary, noise):
+    generator = torch.Generator().manual_seed(0)
+    rows = 4 * torch.randn(32, vocabulary, generator=generator)
+    other = rows * (1 + noise * torch.randn(rows.shape, generator=generator)) - 90
+    targets = torch.zeros(len(rows), dtype=torch.long)
+
+    kl = predictions._compare_rows(rows, other, targets)[0]
+
+    assert kl.min() >= LEAST_BY_EXP
+
+
+def test_what_rounding_leaves_is_0_and_less_is_an_error():
+    columns = np.zeros((6, 3))
+    columns[0] = (0.25, LEAST_BY_EXP, 0.0)
+    assert predictions._as_divergences(columns, 2).kl.tolist() == [0.25, 0.0, 0.0]
+
+    columns[0, 2] = 3 * LEAST_BY_EXP
+    message = (
+        r"divergence is -1\.43e-06 nats, .* no less than -9\.5e-07: the device computes wrongly"
+    )
+    with pytest.raises(RequestError, match=message) as caught:
+        predictions._as_divergences(columns, 2)
     assert caught.value.request == 2
 
 

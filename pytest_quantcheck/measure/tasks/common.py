@@ -10,7 +10,7 @@ import numpy as np
 
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
+from pytest_quantcheck.measure.protocols import RequestError
 from pytest_quantcheck.stats.scores import ExampleScores
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def named_errors(owners: Sequence[str]) -> Iterator[None]:
     """
     try:
         yield
-    except NonFiniteLogitsError as error:
+    except RequestError as error:
         raise MeasurementError(f"{owners[error.request]}: {error}") from error
 
 
