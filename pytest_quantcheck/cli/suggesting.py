@@ -157,7 +157,7 @@ def _rows(record: ExamplesRecord) -> ScoresRecord:
 def _budgets(pair: _Pair, aim: Aim) -> Iterator[SuggestedBudget]:
     metrics = [METRICS[scores.metric] for scores in pair.variant.scores]
     first = next((metric for metric in metrics if metric.is_correctness), None)
-    for metric in metrics:
+    for metric in (one for one in metrics if one.per == "token"):
         words = keywords_of(metric)
         if metric.scale is Scale.BINARY and metric.direction is Direction.LOWER_IS_BETTER:
             words = words[:1]  # its rise: a ceiling of what is usually 0 says no more

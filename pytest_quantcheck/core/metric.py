@@ -23,7 +23,7 @@ class Scale(Enum):
     SCORE = "score"
     """Each example has a real score, bounded or not."""
     NLL = "nll"
-    """Each example has a negative log-likelihood in nats and a number of tokens."""
+    """Each example has a negative log-likelihood in nats, and tokens (words, bytes) it is of."""
     DIVERGENCE = "divergence"
     """Each example has a divergence in nats, 0 or more, added up over its tokens."""
     QUANTILE = "quantile"
@@ -53,6 +53,8 @@ class Metric:
     """Whether it compares two models by itself, so that the reference's own is the ideal."""
     quantile: float | None = None
     """Which one, where a quantile counts."""
+    per: str = "token"
+    """What the nats of a perplexity are divided by: `token`, `word` or `byte`."""
 
     @property
     def is_correctness(self) -> bool:
@@ -72,6 +74,17 @@ def _right_or_wrong(name: str, direction: Direction = Direction.HIGHER_IS_BETTER
         scale=Scale.BINARY,
         level_unit=Unit.FRACTION,
         degradation_unit=Unit.POINTS,
+    )
+
+
+def _perplexity(name: str, *, per: str) -> Metric:
+    return Metric(
+        name=name,
+        direction=Direction.LOWER_IS_BETTER,
+        scale=Scale.NLL,
+        level_unit=Unit.PERPLEXITY,
+        degradation_unit=Unit.RATIO,
+        per=per,
     )
 
 
@@ -118,13 +131,9 @@ METRICS = {
         _right_or_wrong("loop", Direction.LOWER_IS_BETTER),
         _right_or_wrong("length_drift", Direction.LOWER_IS_BETTER),
         _right_or_wrong("degenerate", Direction.LOWER_IS_BETTER),
-        Metric(
-            name="perplexity",
-            direction=Direction.LOWER_IS_BETTER,
-            scale=Scale.NLL,
-            level_unit=Unit.PERPLEXITY,
-            degradation_unit=Unit.RATIO,
-        ),
+        _perplexity("perplexity", per="token"),
+        _perplexity("word_perplexity", per="word"),
+        _perplexity("byte_perplexity", per="byte"),
         _divergence("mean_kl", Scale.DIVERGENCE),
         _divergence("p99_kl", Scale.QUANTILE, quantile=0.99),
         Metric(

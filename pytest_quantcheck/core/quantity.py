@@ -23,7 +23,7 @@ class Unit(Enum):
     RATIO = "ratio"
     """Variant over reference: `1.034`."""
     PERPLEXITY = "perplexity"
-    """exp(nats per token): `8.41`."""
+    """exp(nats per token, word or byte): `8.41`."""
     NATS = "nats"
     """A divergence for each token: `0.01602 nats`."""
     BYTES = "bytes"

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from pytest_quantcheck.core.serving import LatencyRecord  # noqa: TC001 - revived
 from pytest_quantcheck.core.supplements import (  # noqa: TC001 - revived
+    FileRecord,
     HolmRecord,
     NoiseRecord,
     SourceRecord,
 )
-from pytest_quantcheck.core.tokens import DivergenceRecord  # noqa: TC001 - revived
+from pytest_quantcheck.core.tokens import DivergenceRecord, TextLossRecord  # noqa: TC001 - same
 
 SCHEMA_VERSION = 1
 _TEETH = 0.5
@@ -28,7 +29,7 @@ class ExampleRecord:
     reference_output: str
     variant_output: str
     reference_value: float
-    """1 or 0 for right or wrong, the score, or nats per token."""
+    """1 or 0 for right or wrong, the score, or nats per token (word, byte)."""
     variant_value: float
     is_worse: bool
     """The variant lost here; a harmful flip where the values are right and wrong."""
@@ -97,6 +98,9 @@ class CheckRecord:
     """Examples there are, where measuring could stop as soon as all is decided; else None."""
     stopped_early: bool
     n_clusters: int | None
+    design_effect: float | None
+    """How many clustered examples tell as much as one that stands alone, as the test has it; None
+    without clusters, or where none is needed."""
     counts: dict[str, int]
     """Of right and wrong answers `losses`, `gains`, `both`, `neither`; of one model `hits`."""
     mcnemar_p: float | None
@@ -139,6 +143,9 @@ class CheckRecord:
     n_better: int
     slices: list[SliceRecord]
     """Where the examples that got worse are; empty where the data names no slices."""
+    reference_text_loss: TextLossRecord | None
+    """Of budgets on perplexity, whatever it is per; None of others."""
+    variant_text_loss: TextLossRecord | None
     divergence: DivergenceRecord | None
     """Of the predictions; None where the budget asks nothing of them."""
     n_diverged: int | None
@@ -219,6 +226,8 @@ class MeasurementRecord:
     """Digest of the token ids the model was given for every example."""
     first_token_ids: list[int]
     """Of the first example, as the model saw them."""
+    text_loss: TextLossRecord | None
+    """Of documents; None of other workloads."""
     divergence: DivergenceRecord | None
     """From the reference's predictions; None where no budget asks, and of the reference."""
 
@@ -262,15 +271,6 @@ class ItemRecord:
     """Of each `Latency` workload it measured, one for each batch size."""
     warnings: list[str]
     """What the reader should know though no budget asks."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    """A file that belongs to a run."""
-
-    path: str
-    """From the folder of the run's own file."""
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

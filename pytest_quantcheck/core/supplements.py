@@ -50,7 +50,7 @@ class NoiseRecord:
     n_different: int
     """Those whose value differs; of right and wrong answers, flips."""
     difference: float
-    """Mean of second minus first: a share, a score, or nats per token."""
+    """Mean of second minus first: a share, a score, or nats per token (word, byte)."""
     most: float
     """Upper confidence limit of the mean absolute difference; 0 where all is identical."""
     margin_nats: float | None
@@ -60,3 +60,12 @@ class NoiseRecord:
     """Whether outputs, margins and scores agree bit for bit."""
     pack_limit: int
     """Most sequences forwarded together the second time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """A file that belongs to a run."""
+
+    path: str
+    """From the folder of the run's own file."""
+    sha256: str

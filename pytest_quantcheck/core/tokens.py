@@ -1,8 +1,23 @@
-"""Predictions of two models compared, as records."""
+"""What models predict of texts, as records: losses, and two predictions compared."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextLossRecord:
+    """The loss of documents over words and bytes of their texts, which no tokenizer decides."""
+
+    n_words: int
+    """Parts between whitespace, as lm-evaluation-harness counts them."""
+    n_bytes: int
+    """Of the texts in UTF-8."""
+    word_perplexity: float
+    """exp(nats per word)."""
+    byte_perplexity: float
+    bits_per_byte: float
+    """The logarithm of `byte_perplexity` to base 2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,6 +101,9 @@ class Estimate:
     """The test, as statisticians call it."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """For binary scores: losses, gains, both, neither; for shares: hits."""
+    design_effect: float | None = None
+    """Variance of the value over that of as many examples that stand alone, as the test has it;
+    None without clusters, or where the test has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -176,6 +176,7 @@ class Archive:
             {
                 "content": content,
                 "workload": course.fingerprint,
+                "metrics": [*course.workload.metrics],
                 "callables": claim,
                 "examples": digest([example.id for example in examples]),
                 "is_part": len(course.parts) > 1,

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.budget import Target
 from pytest_quantcheck.core.metric import compares_models
+from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import CheckRecord
 from pytest_quantcheck.plugin.gallery import examine_changes
-from pytest_quantcheck.plugin.tokens import divergence_record
+from pytest_quantcheck.plugin.tokens import divergence_record, text_loss_record
 from pytest_quantcheck.stats.mcnemar import mcnemar_p
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
-    from pytest_quantcheck.core.quantity import Unit
     from pytest_quantcheck.core.verdict import Estimate, Verdict
     from pytest_quantcheck.plugin.evaluate import Pair, Terms
 
@@ -37,6 +37,7 @@ def check_record(
     """Return the record of one budget with its verdict."""
     limit, where = budget.limit, budget.location
     measured = pair.variant.measurement if limit.is_statistical else None
+    is_loss = about.level_unit is Unit.PERPLEXITY
     changes = examine_changes(pair.reference.measurement, measured, about.metric)
     return CheckRecord(
         nodeid=where.nodeid,
@@ -81,6 +82,8 @@ def check_record(
         n_worse=changes.n_worse,
         n_better=changes.n_better,
         slices=list(changes.slices),
+        reference_text_loss=text_loss_record(pair.reference.measurement) if is_loss else None,
+        variant_text_loss=text_loss_record(measured) if is_loss else None,
         divergence=divergence_record(measured) if compares_models(about.metric) else None,
         n_diverged=changes.n_diverged,
         mean_first_divergence=changes.mean_first_divergence,
@@ -103,11 +106,12 @@ def estimated(estimate: Estimate) -> dict[str, Any]:
         "p_fail": _known(estimate.p_fail),
         "n": estimate.n,
         "n_clusters": estimate.n_clusters,
+        "design_effect": _known(estimate.design_effect),
         "counts": counts,
         "mcnemar_p": mcnemar_p(*flips) if flips else None,
         "method": estimate.method,
     }
 
 
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else number
+def _known(number: float | None) -> float | None:
+    return None if number is None or math.isnan(number) else number

@@ -13,7 +13,7 @@ from pytest_quantcheck.plugin.checks import About, check_record
 from pytest_quantcheck.plugin.noise import noise_floor
 from pytest_quantcheck.plugin.pilots import pilot_of
 from pytest_quantcheck.plugin.slices import restrict
-from pytest_quantcheck.plugin.tokens import divergence_record
+from pytest_quantcheck.plugin.tokens import divergence_record, text_loss_record
 from pytest_quantcheck.stats.noise import hold_back
 from pytest_quantcheck.stats.pilot import foreseen_chance
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
@@ -184,6 +184,7 @@ def measurement_record(side: Side, *, is_reference: bool) -> MeasurementRecord:
         fingerprint=measured.fingerprint,
         prompt_fingerprint=measured.prompt_fingerprint,
         first_token_ids=list(measured.first_token_ids),
+        text_loss=text_loss_record(measured),
         divergence=divergence_record(measured),
     )
 

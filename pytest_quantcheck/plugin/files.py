@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.examples import pack, read_line
-from pytest_quantcheck.core.record import FileRecord
+from pytest_quantcheck.core.supplements import FileRecord
 from pytest_quantcheck.report.json import render_json
 
 if TYPE_CHECKING:

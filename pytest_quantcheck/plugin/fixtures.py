@@ -20,6 +20,7 @@ from pytest_quantcheck.plugin.evaluate import Terms, evaluate, measurement_recor
 from pytest_quantcheck.plugin.noise import noise_records
 from pytest_quantcheck.plugin.served import timing_warnings
 from pytest_quantcheck.plugin.timing_bench import TimingBench
+from pytest_quantcheck.plugin.tokens import text_loss_record
 from pytest_quantcheck.plugin.waiver import unneeded
 from pytest_quantcheck.report.failure import render_failure
 from pytest_quantcheck.stats.scores import metric_level
@@ -294,4 +295,6 @@ _WORST_FIRST = (Outcome.FAIL, Outcome.INCONCLUSIVE, Outcome.PASS)
 
 def _metrics(side: Side) -> dict[str, float]:
     scores = side.measurement.scores if side.measurement else {}
-    return {name: metric_level(values) for name, values in scores.items()}
+    levels = {name: metric_level(values) for name, values in scores.items()}
+    loss = text_loss_record(side.measurement)
+    return levels | ({"bits_per_byte": loss.bits_per_byte} if loss else {})

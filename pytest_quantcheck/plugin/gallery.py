@@ -94,7 +94,7 @@ def _parting(reference: Measurement, variant: Measurement) -> dict[str, Any]:
 
 
 def _by_example(measurement: Measurement, metric: str) -> dict[str, float]:
-    """Return the value per observation of each example: right or wrong, score, nats per token."""
+    """Return the value per observation of each example: right or wrong, score, or nats."""
     scores = measurement.scores[metric]
     is_sum = scores.observations is None
     values = (scores.values / scores.weights if is_sum else scores.values).tolist()

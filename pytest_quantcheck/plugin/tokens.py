@@ -1,14 +1,15 @@
-"""How far apart the predictions of two models are: figures, and the tokens to look at first."""
+"""Documents in figures: their loss by word and byte, and how far two predictions are apart."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
-from pytest_quantcheck.stats.scores import pooled_quantile
+from pytest_quantcheck.core.tokens import DivergenceRecord, TextLossRecord, TokenRecord
+from pytest_quantcheck.stats.scores import metric_level, pooled_quantile
 
 if TYPE_CHECKING:
     from typing import Any
@@ -18,6 +19,21 @@ if TYPE_CHECKING:
     from pytest_quantcheck.workloads.example import Example
 
 _SHOWN = 5
+
+
+def text_loss_record(measured: Measurement | None) -> TextLossRecord | None:
+    """Return the record of a loss over words and bytes; None where no documents were measured."""
+    if measured is None or "byte_perplexity" not in measured.scores:
+        return None
+    words, utf8 = (measured.scores[name] for name in ("word_perplexity", "byte_perplexity"))
+    n_bytes = round(math.fsum(utf8.weights))
+    return TextLossRecord(
+        n_words=round(math.fsum(words.weights)),
+        n_bytes=n_bytes,
+        word_perplexity=metric_level(words),
+        byte_perplexity=metric_level(utf8),
+        bits_per_byte=math.fsum(utf8.values) / n_bytes / math.log(2),
+    )
 
 
 def divergence_record(measured: Measurement | None) -> DivergenceRecord | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import (
     Unit,
     format_count,
@@ -38,7 +39,7 @@ def noise(found: NoiseRecord) -> str:
         )
     is_of_tokens = found.level_unit == Unit.PERPLEXITY.value
     most = (
-        f"{found.most:.2g} nats per token"
+        f"{found.most:.2g} nats per {METRICS[found.metric].per}"
         if is_of_tokens
         else format_quantity(found.most, Unit(found.level_unit))
     )
@@ -48,6 +49,21 @@ def noise(found: NoiseRecord) -> str:
         f"{format_count(found.n)} differ where {found.reference_label} is measured again in packs "
         f"of at most {found.pack_limit}{margins}"
     )
+
+
+def text_losses(measurements: Iterable[MeasurementRecord]) -> list[str]:
+    """Return a line for each workload of documents: its loss over words and bytes."""
+    found: dict[str, list[str]] = {}
+    for one in measurements:
+        if (loss := one.text_loss) is not None:
+            found.setdefault(one.workload, []).append(
+                f"{one.variant_label} {format_quantity(loss.word_perplexity, Unit.PERPLEXITY)} and "
+                f"{loss.byte_perplexity:.5g} ({loss.bits_per_byte:.5g} bits)"
+            )
+    return [
+        f"{workload} perplexity per word and per byte: {', '.join(variants)}"
+        for workload, variants in found.items()
+    ]
 
 
 def reused(measurements: Iterable[MeasurementRecord]) -> str:

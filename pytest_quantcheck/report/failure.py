@@ -9,7 +9,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
 from pytest_quantcheck.report.screen import ascii_safe, folded, inert
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
-from pytest_quantcheck.report.tokens import describe_delta_p, render_tokens
+from pytest_quantcheck.report.tokens import describe_delta_p, describe_text_loss, render_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +51,7 @@ def render_failure(
     facts = [
         wording.reason_text(check),
         f"reference {reference}, variant {variant}{_kind(check)}, on {environment.device_name}",
+        *describe_text_loss(check),
         *(describe_timing(check, timing) if timing else ()),
         *wording.reasons_of_the_team(check),
         *_noise(check),
@@ -97,7 +98,7 @@ def _noise(check: CheckRecord) -> list[str]:
 def _evidence(check: CheckRecord) -> list[str]:
     size = f"n = {format_count(check.n)} {wording.noun(check)}"
     if check.n_clusters is not None:
-        size += f" in {format_count(check.n_clusters)} clusters"
+        size += f" {wording.in_clusters(check)}"
     if "losses" in check.counts:
         count = {name: format_count(number) for name, number in check.counts.items()}
         size += (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report import wording
@@ -106,7 +107,8 @@ def _change(check: CheckRecord, example: ExampleRecord) -> str:
     if wording.compares_predictions(check):
         return f"{check.metric} {wording.level(check, after)}"
     if wording.is_of_documents(check):
-        return f"{before:.3f} -> {after:.3f} nats per token ({after - before:+.3f})"
+        per = METRICS[check.metric].per
+        return f"{before:.3f} -> {after:.3f} nats per {per} ({after - before:+.3f})"
     at = example.first_divergence
     parting = "" if at is None else f", first differs at token {format_count(at + 1)}"
     if not wording.is_right_or_wrong(check) or not {before, after} <= {0.0, 1.0}:

@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.report import table, variant_table
-from pytest_quantcheck.report.asides import also_failing, noise, reused
+from pytest_quantcheck.report.asides import also_failing, noise, reused, text_losses
 from pytest_quantcheck.report.cheapest import cheapest_line
 from pytest_quantcheck.report.cliff import cliff_lines
 from pytest_quantcheck.report.failure import headline as verdict
@@ -96,7 +96,8 @@ def _of_model(run: RunRecord) -> Iterator[str]:
         yield from _table(rows, variant_table.RIGHT)
         for shape in variant_table.shape_rows(run, [row["variant"] for row in rows]):
             yield from _table(shape, variant_table.RIGHT)
-    lines = (*cliff_lines(run), cheapest_line(run), reused(run.measurements))
+    losses = text_losses(run.measurements)
+    lines = (*losses, *cliff_lines(run), cheapest_line(run), reused(run.measurements))
     warnings = (f"warning: {text}" for text in run.warnings)
     yield from _list([*serving_notes(run), *filter(None, lines), *warnings])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.report.asides import text_losses
 from pytest_quantcheck.report.findings import findings, path_in_repository
 from pytest_quantcheck.report.screen import inert
 from pytest_quantcheck.report.terminal import by_model, render_final, render_summary
@@ -23,6 +24,7 @@ def render_text(run: RunRecord, view: View) -> str:
     for environment, part in by_model(run):
         lines += [headline(environment), ""]
         lines += [line.text for line in render_summary(part, width=_COLUMNS)]
+        lines += [f" {text}" for text in text_losses(part.measurements)]
         lines.append("")
     for one in findings(run):
         path = path_in_repository(one.check.path, view.folder)

@@ -1,4 +1,4 @@
-"""Where two models' predictions part: the tokens of largest divergence, with what stands before."""
+"""Documents in words: loss by word and byte, and where two models' predictions part."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report.screen import ascii_safe, cells, text_of, wrap
 
 if TYPE_CHECKING:
+    from pytest_quantcheck.core.record import CheckRecord
     from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
     from pytest_quantcheck.report.gallery import Layout
 
@@ -33,6 +34,20 @@ def render_tokens(found: DivergenceRecord | None, layout: Layout) -> list[str]:
         for line in () if is_redacted else (_context(token), _tops(token)):
             lines += [_INDENT + text_of(part) for part in wrap(cells(line), layout.columns)]
     return lines
+
+
+def describe_text_loss(check: CheckRecord) -> list[str]:
+    """Return a loss over words and bytes, of reference and variant; none of other metrics."""
+    before, after = check.reference_text_loss, check.variant_text_loss
+    if before is None or after is None:
+        return []
+    words = [format_quantity(one.word_perplexity, Unit.PERPLEXITY) for one in (before, after)]
+    parts = (
+        f"perplexity per word {words[0]} and {words[1]}",
+        f"per byte {before.byte_perplexity:.5g} and {after.byte_perplexity:.5g}",
+        f"{before.bits_per_byte:.5g} and {after.bits_per_byte:.5g} bits per byte",
+    )
+    return [", ".join(parts)]
 
 
 def describe_delta_p(found: DivergenceRecord | None) -> list[str]:

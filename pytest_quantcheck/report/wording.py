@@ -219,8 +219,17 @@ def noun(check: CheckRecord) -> str:
     """Return what the check counts."""
     if is_of_serving(check):
         return "runs" if check.statistic == "latency_quantile" else "pairs"
-    is_named = check.metric == "perplexity" or compares_predictions(check)
-    return "documents" if is_named else "examples"
+    return "documents" if is_of_documents(check) else "examples"
+
+
+def in_clusters(check: CheckRecord) -> str:
+    """Return in how many clusters the examples are, and what that costs."""
+    assert check.n_clusters is not None  # noqa: S101 - asked of examples in clusters
+    size = f"in {format_count(check.n_clusters)} clusters"
+    if check.design_effect is None or check.design_effect <= 0:
+        return size
+    alone = format_count(round(check.n / check.design_effect))
+    return f"{size} (design effect {check.design_effect:.3g}: they tell as much as {alone} alone)"
 
 
 def is_of_documents(check: CheckRecord) -> bool:

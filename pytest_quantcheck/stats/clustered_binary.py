@@ -11,7 +11,12 @@ from scipy import special
 
 from pytest_quantcheck.core.verdict import Estimate
 from pytest_quantcheck.stats.inversion import Interval, student_quantile
-from pytest_quantcheck.stats.ratio_mean import ClusterSums, add_up, estimate_ratio_mean
+from pytest_quantcheck.stats.ratio_mean import (
+    ClusterSums,
+    add_up,
+    estimate_ratio_mean,
+    observed_effect,
+)
 from pytest_quantcheck.stats.tango import observed_z, tango_interval
 
 if TYPE_CHECKING:
@@ -112,6 +117,7 @@ def estimate_clustered_drop(
         p_fail=score.p_fail(limit),
         n=counts.n,
         n_clusters=int(np.max(clusters)) + 1,
+        design_effect=score.root**2 if score.df > 0 else None,
         method="score test on paired proportions (Tango) with design effect of clusters",
     )
 
@@ -134,10 +140,9 @@ def design_effect(by_cluster: ClusterSums, differences: NDArray[np.float64]) -> 
         tells nothing: each cluster then counts as one example.
     """
     alone = add_up(differences, np.ones_like(differences), clusters=None)
-    iid_error = estimate_ratio_mean(alone).error
     example_size = math.fsum(by_cluster.sizes**2) / by_cluster.total_size
-    if iid_error == 0:
+    observed = observed_effect(by_cluster, alone)
+    if observed is None:
         return example_size
-    observed = estimate_ratio_mean(by_cluster).error / iid_error
     assumed = 1 + (example_size - 1) * _SMALLEST_ICC
-    return max(1.0, assumed, observed**2 if observed > 0 else 1.0)
+    return max(1.0, assumed, observed if observed > 0 else 1.0)

@@ -69,6 +69,7 @@ def on_these_examples(evidence: Evidence) -> Evidence:
         p_pass=math.nan,
         p_fail=math.nan,
         n_clusters=None,
+        design_effect=None,
         method="arithmetic on these examples",
     )
     return replace(

@@ -15,7 +15,7 @@ from pytest_quantcheck.stats.decide import MIN_EXAMPLES, Evidence
 from pytest_quantcheck.stats.means import restate
 from pytest_quantcheck.stats.paired import CheckedScores, check_scores
 from pytest_quantcheck.stats.power import level_towards, needed_clusters, round_up
-from pytest_quantcheck.stats.ratio_mean import RatioMean, add_up
+from pytest_quantcheck.stats.ratio_mean import RatioMean, add_up, observed_effect
 from pytest_quantcheck.stats.skewed_mean import (
     SKEWED_RATIO_MEAN_METHOD,
     SkewedMean,
@@ -68,7 +68,9 @@ def examine_divergence(
 
 def _as_identical(evidence: Evidence) -> Evidence:
     """Return the evidence of predictions that nothing tells from the reference's."""
-    estimate = replace(evidence.estimate, p_pass=1.0, p_fail=1.0, method=_NO_TEST)
+    estimate = replace(
+        evidence.estimate, p_pass=1.0, p_fail=1.0, design_effect=None, method=_NO_TEST
+    )
     return replace(
         evidence,
         estimate=estimate,
@@ -85,6 +87,8 @@ def _examine_mean(limit: Limit, scores: CheckedScores, *, levels: Levels, gate: 
     """Return the evidence on the mean divergence of a token."""
     by_cluster = add_up(scores.values, scores.weights, clusters=scores.clusters)
     mean = estimate_skewed_ratio_mean(by_cluster, least=0.0)
+    alone = add_up(scores.values, scores.weights, clusters=None)
+    effect = None if scores.clusters is None else observed_effect(by_cluster, alone)
     interval = mean.invert(alpha=levels.alpha_pass)
     enough, p_pass = mean.examples_for_pass(gate), mean.p_pass(limit.value)
     is_blocked = MIN_EXAMPLES <= mean.n < enough and p_pass <= levels.alpha_pass
@@ -98,6 +102,7 @@ def _examine_mean(limit: Limit, scores: CheckedScores, *, levels: Levels, gate: 
             p_fail=mean.p_fail(limit.value),
             n=scores.n,
             n_clusters=None if scores.clusters is None else by_cluster.n_clusters,
+            design_effect=effect,
             method=SKEWED_RATIO_MEAN_METHOD,
         ),
         degradation=mean.mean,

@@ -25,6 +25,7 @@ from pytest_quantcheck.stats.ratio_mean import (
     RatioMean,
     add_up,
     estimate_ratio_mean,
+    observed_effect,
 )
 from pytest_quantcheck.stats.teeth import chance_for_bets, chance_for_mean
 
@@ -109,6 +110,7 @@ def examine_mean(question: MeanQuestion) -> Evidence:
     is_trivial = reach is not None and question.limit >= reach
     edge = math.inf if reach is None else reach
     falls_short = reach is not None and not question.compares
+    is_t_test = answer.method == RATIO_MEAN_METHOD
     estimate = Estimate(
         value=mean.mean,
         low=max(0.0 if falls_short else -edge, interval.low),
@@ -118,9 +120,10 @@ def examine_mean(question: MeanQuestion) -> Evidence:
         p_fail=answer.p_fail,
         n=int(question.values.size),
         n_clusters=None if question.clusters is None else scores.n_clusters,
+        design_effect=_design_effect(question, scores) if is_t_test else None,
         method=answer.method,
     )
-    is_skewable = question.compares and answer.method == RATIO_MEAN_METHOD
+    is_skewable = question.compares and is_t_test
     return Evidence(
         estimate=estimate,
         degradation=mean.mean,
@@ -132,6 +135,12 @@ def examine_mean(question: MeanQuestion) -> Evidence:
         plan=lambda: _plan(question, scores, answer, mean=mean.mean),
         chance=lambda true: _chance(question, scores, mean, true),
     )
+
+
+def _design_effect(question: MeanQuestion, scores: ClusterSums) -> float | None:
+    if question.clusters is None:
+        return None
+    return observed_effect(scores, add_up(question.values, question.weights, clusters=None))
 
 
 def _chance(

@@ -35,7 +35,7 @@ class Noise:
     n_different: int
     """Examples whose value differs; of right and wrong answers, flips."""
     difference: float
-    """Mean of second minus first: a share, a score, or nats per token."""
+    """Mean of second minus first: a share, a score, or nats per token (word, byte)."""
     most: float
     """Upper limit of the mean absolute difference: as far as noise may move a mean."""
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 FLIPS = 0.05
 REFERENCE_LEVEL = 0.75
 _NATS = (0.05, 0.5)
+_TOKENS = {"token": 1.0, "word": 1.3, "byte": 0.25}
+"""In each unit of a loss, about."""
 _SCORES = (0.1, 0.25)
 _SHARES = {Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
 _LEVELS = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
@@ -125,7 +127,7 @@ class Plan:
             return self.assuming.spread
         is_level = self.limit.statistic in _LEVELS
         if self.is_of_tokens:
-            return _NATS[is_level]
+            return _NATS[is_level] * _TOKENS[METRICS[self.limit.metric or ""].per]
         low, high = self.assuming.bounds or (0.0, 1.0)
         return _SCORES[is_level] * (high - low)
 

@@ -138,6 +138,15 @@ def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
     return RatioMean(mean=mean, error=error, df=_degrees_of_freedom(sizes, total=total))
 
 
+def observed_effect(by_cluster: ClusterSums, alone: ClusterSums) -> float | None:
+    """Return the variance of a ratio mean in clusters over that of the same examples alone.
+
+    None where no example departs from the mean; NaN for one cluster.
+    """
+    error = estimate_ratio_mean(alone).error
+    return (estimate_ratio_mean(by_cluster).error / error) ** 2 if error > 0 else None
+
+
 def _degrees_of_freedom(sizes: NDArray[np.float64], *, total: float) -> float:
     kept = 1 - sizes / total
     a = sizes / kept

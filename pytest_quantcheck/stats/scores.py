@@ -27,7 +27,7 @@ class ExampleScores:
     values: NDArray[np.float64]
     """(n,) 0 or 1; a score; or the summed negative log-likelihood in nats."""
     weights: NDArray[np.float64]
-    """(n,) tokens behind each value; 1 where an example is one observation."""
+    """(n,) tokens (words, bytes) behind each value; 1 where an example is one observation."""
     clusters: NDArray[np.int64] | None = None
     """(n,) label of the cluster each example belongs to; None if each stands alone."""
     bounds: tuple[float, float] | None = None
@@ -62,14 +62,15 @@ def metric_level(scores: ExampleScores) -> float:
     Returns
     -------
     float
-        The mean of the values per weight; for perplexity exp(total nats / total tokens); for a
+        The mean of the values per weight; for perplexity exp(total nats / total weight); for a
         quantile that of all observations.
     """
     if scores.observations is not None:
         return pooled_quantile(scores.metric, scores.observations)
     mean = math.fsum(scores.values) / math.fsum(scores.weights)
     if METRICS[scores.metric].scale is Scale.NLL:
-        return float(np.exp(mean))
+        with np.errstate(over="ignore"):  # of texts without whitespace, a word may be long
+            return float(np.exp(mean))
     return mean
 
 

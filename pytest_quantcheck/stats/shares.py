@@ -28,7 +28,12 @@ from pytest_quantcheck.stats.proportion import (
     is_mixed,
     widen_share,
 )
-from pytest_quantcheck.stats.ratio_mean import RatioMean, add_up, estimate_ratio_mean
+from pytest_quantcheck.stats.ratio_mean import (
+    RatioMean,
+    add_up,
+    estimate_ratio_mean,
+    observed_effect,
+)
 from pytest_quantcheck.stats.tango import PairedCounts
 from pytest_quantcheck.stats.teeth import chance_for_mean, chance_for_pairs, chance_for_share
 
@@ -166,6 +171,9 @@ def examine_share(question: ShareQuestion) -> Evidence:
         else:
             untested = Reason.FEW_NONZERO_DIFFERENCES if mean is None else None
             estimate = widen_share(estimate, by_cluster, mean=mean, limit=limit, bound=bound)
+            alone = add_up(question.hits.astype(np.float64), np.ones(n), clusters=None)
+            effect = observed_effect(by_cluster, alone) if mean else None
+            estimate = replace(estimate, design_effect=effect)
     if (limit >= 1) if is_upper else (limit <= 0):
         estimate, untested = replace(estimate, p_pass=0.0, p_fail=1.0), Reason.TRIVIAL_LIMIT
     return Evidence(

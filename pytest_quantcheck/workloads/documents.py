@@ -18,8 +18,10 @@ _SHORTEST_WINDOW = 2
 class Documents(Workload[DocumentItem]):
     """Texts whose every token is predicted once, in windows of the model's context.
 
-    `perplexity` is exp(total nats / total tokens) over all documents. Windows are disjoint in
-    what they predict; the last one of a document reaches back so that it is full (as
+    `perplexity` is exp(total nats / total tokens) over all documents; `word_perplexity` and
+    `byte_perplexity` divide by the words and bytes of their texts, as lm-evaluation-harness has
+    them: words are what whitespace parts, bytes those of UTF-8. Windows are disjoint in what they
+    predict; the last one of a document reaches back so that it is full (as
     `loglikelihood_rolling` of lm-evaluation-harness). Where a budget asks, the predictions of
     variant and reference are compared: `mean_kl` is the mean over tokens of KL(reference ||
     variant) in nats, `p99_kl` its 99th percentile, `top1_agreement` the share of tokens at which
@@ -38,7 +40,14 @@ class Documents(Workload[DocumentItem]):
     Documents('manual')
     """
 
-    metrics: ClassVar[tuple[str, ...]] = ("perplexity", "mean_kl", "p99_kl", "top1_agreement")
+    metrics: ClassVar[tuple[str, ...]] = (
+        "perplexity",
+        "word_perplexity",
+        "byte_perplexity",
+        "mean_kl",
+        "p99_kl",
+        "top1_agreement",
+    )
     item_fields: ClassVar[tuple[str, ...]] = ("text",)
 
     def __init__(

@@ -6,8 +6,8 @@ import known_records as known
 import pytest
 from example_records import measured_record, rows
 
-from pytest_quantcheck.core.record import FileRecord
 from pytest_quantcheck.core.redaction import REPEATED, Redact, redacted_examples, redacted_run
+from pytest_quantcheck.core.supplements import FileRecord
 from pytest_quantcheck.report.json import render_json
 
 TOKEN = replace(

@@ -30,6 +30,7 @@ TEXTS = [
     "the end",
     "an ant",
 ]
+LOSSES = ["perplexity", "word_perplexity", "byte_perplexity"]
 FP32, NF4 = builtin_variant("fp32"), builtin_variant("nf4")
 
 
@@ -126,7 +127,7 @@ def test_each_pass_is_told(asked):
 
 def test_nothing_is_compared_where_nobody_asks(asked):
     found = Runner(make_pool(), reference=REFERENCE).measure_pair(INT8, documents())
-    assert set(found.variant.scores) == {"perplexity"}
+    assert [*found.variant.scores] == LOSSES
     assert (asked, found.variant.divergences, divergence_record(found.variant)) == ([], (), None)
 
 
@@ -135,7 +136,7 @@ def test_documents_get_a_mean_a_quantile_and_an_agreement(asked):
     mean, quantile, same = (
         found.variant.scores[m] for m in ("mean_kl", "p99_kl", "top1_agreement")
     )
-    assert [*found.variant.scores] == ["perplexity", "mean_kl", "p99_kl", "top1_agreement"]
+    assert [*found.variant.scores] == [*LOSSES, "mean_kl", "p99_kl", "top1_agreement"]
     assert mean.values == pytest.approx([2.8, 0.3, 0, 0.1, 0])
     assert mean.weights.tolist() == same.weights.tolist() == [8, 3, 1, 2, 1]
     assert same.values.tolist() == [6, 3, 1, 2, 1]

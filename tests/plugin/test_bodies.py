@@ -93,6 +93,31 @@ def test_a_workload_measured_twice_is_one(project):
     project.run().assert_outcomes(passed=1)
 
 
+def test_a_loss_is_read_by_token_word_and_byte(project):
+    project.tests(
+        "import math\n"
+        "@pytest.mark.quant_budget('int8', workload=manual, max_word_perplexity_ratio=9)\n"
+        "def test_manual(quant):\n"
+        "    side = quant.measure(manual).variant\n"
+        "    words = sum(len(one.item.text.split()) + 1 for one in manual.examples())\n"
+        "    size = sum(len(one.item.text) for one in manual.examples())\n"
+        "    nats = math.log(side['perplexity']) * size  # a character is a token\n"
+        "    assert side['word_perplexity'] == pytest.approx(math.exp(nats / words))\n"
+        "    assert side['byte_perplexity'] == pytest.approx(math.exp(nats / size))\n"
+        "    assert side['bits_per_byte'] == pytest.approx(nats / size / math.log(2))\n"
+        "    (verdict,) = quant.verdicts\n"
+        "    assert verdict.variant_level == side['word_perplexity']\n"
+        "    assert verdict.variant_text_loss.n_words == words\n"
+    )
+
+    result = project.run("--quant-json=run.json")
+
+    result.assert_outcomes(passed=1)
+    run = json.loads((project.pytester.path / "run.json").read_text(encoding="utf-8"))
+    for one in run["measurements"]:
+        assert one["text_loss"]["byte_perplexity"] == pytest.approx(one["level"])
+
+
 TWO_SCORERS = """
 PROMPTS = [f"write {i}" for i in range(30)]
 

@@ -6,7 +6,7 @@ figure is known: a limit far from it is decided, and one that equals it is open.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pytest_quantcheck.core import grammar
 from pytest_quantcheck.core.metric import METRICS, Direction, Scale
@@ -23,6 +23,12 @@ class Case:
     open: float | None
     wrong: str
     workload: str = ""
+
+    def to_the(self, power):
+        """Return the case of as many times as many nats."""
+        return replace(
+            self, kept=self.kept**power, broken=self.broken**power, open=self.open**power
+        )
 
 
 PPL_REFERENCE, PPL_VARIANT = math.exp(1.06), math.exp(1.11)
@@ -52,6 +58,8 @@ PERPLEXITY = {
     "max_{}": Case(4, 2.5, PPL_VARIANT, "expected a number above 0"),
     "max_reference_{}": Case(4, 2.5, PPL_REFERENCE, "expected a number above 0"),
 }
+# "page 0123 of the manual": characters are tokens.
+TOKENS_PER = {"token": 1, "word": 23 / 5, "byte": 1}
 # A token is 0.01 to 0.07 nats off, one of the 23 of a document by 1 to 10.99; two or three tokens
 # are not the most probable ones of the other model.
 DIVERGENCE = {
@@ -84,6 +92,8 @@ WORKLOADS = {
     "length_drift": "chatty",
     "truncated": "cut",
     "perplexity": "pages",
+    "word_perplexity": "pages",
+    "byte_perplexity": "pages",
 }
 SUITE = """
 from pytest_quantcheck import contains, json_valid, regex
@@ -114,7 +124,8 @@ precision = "lossy-80"
 
 def forms_of(metric):
     if metric.scale is Scale.NLL:
-        return PERPLEXITY
+        power = TOKENS_PER[metric.per]
+        return {form: case.to_the(power) for form, case in PERPLEXITY.items()}
     if metric.scale is Scale.SCORE:
         return SCORE
     return FAULT if metric.direction is Direction.LOWER_IS_BETTER else SHARE

@@ -14,7 +14,7 @@ from pytest_quantcheck.core.record import (
     MeasurementRecord,
     RunRecord,
 )
-from pytest_quantcheck.core.tokens import DivergenceRecord, TokenRecord
+from pytest_quantcheck.core.tokens import DivergenceRecord, TextLossRecord, TokenRecord
 
 FLIP = ExampleRecord(
     example="e17",
@@ -61,6 +61,7 @@ CHECK = CheckRecord(
     n_planned=None,
     stopped_early=False,
     n_clusters=None,
+    design_effect=None,
     counts={"losses": 40, "gains": 12, "both": 1054, "neither": 94},
     mcnemar_p=0.00013,
     method="exact unconditional test",
@@ -83,6 +84,8 @@ CHECK = CheckRecord(
     n_worse=40,
     n_better=12,
     slices=[],
+    reference_text_loss=None,
+    variant_text_loss=None,
     divergence=None,
     n_diverged=None,
     mean_first_divergence=None,
@@ -111,6 +114,7 @@ MEASURED = MeasurementRecord(
     fingerprint="f" * 64,
     prompt_fingerprint="a" * 64,
     first_token_ids=[1, 2, 3],
+    text_loss=None,
     divergence=None,
 )
 TOKEN = TokenRecord(
@@ -125,6 +129,13 @@ TOKEN = TokenRecord(
     variant_p=0.4,
     example="e17",
     slice=None,
+)
+LOSS = TextLossRecord(
+    n_words=700,
+    n_bytes=3756,
+    word_perplexity=24.31,
+    byte_perplexity=1.8124,
+    bits_per_byte=0.8579,
 )
 DIVERGENCE = DivergenceRecord(
     n_tokens=900,

@@ -8,7 +8,7 @@ import known_latencies
 import known_records as known
 import pytest
 
-from pytest_quantcheck.core.record import FileRecord
+from pytest_quantcheck.core.supplements import FileRecord
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.report.json import read_json, render_json
 

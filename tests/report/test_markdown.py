@@ -64,6 +64,20 @@ def test_a_table_has_as_many_cells_in_every_row():
         assert len({len(line.split(" | ")) for line in block.splitlines()}) == 1
 
 
+@pytest.mark.parametrize("name", ["markdown", "text"])
+def test_a_loss_is_also_shown_by_word_and_byte(name):
+    loss = known.LOSS
+    after = replace(loss, word_perplexity=26.0, byte_perplexity=1.85, bits_per_byte=0.8875)
+    measured = [replace(known.MEASURED, text_loss=loss), replace(SMALL, text_loss=after)]
+    shown = render(name, known.run(FAIL, measurements=measured), View())
+
+    assert (
+        "triage perplexity per word and per byte: fp16 24.31 and 1.8124 (0.8579 bits), "
+        "int4 (nf4) 26.00 and 1.85 (0.8875 bits)"
+    ) in shown
+    assert " per byte: " not in render("terminal", known.run(FAIL, measurements=measured), View())
+
+
 def test_a_red_budget_brings_its_failure_text():
     text = render("markdown", RUN, View())
 

@@ -24,7 +24,7 @@ from pytest_quantcheck.report.wording import headline, more_examples, remark
         ({"needed_n": None}, "not enough evidence"),
         ({"needed_n": 1200}, "not enough evidence"),
         ({"needed_n": 1201}, "~1 more examples"),
-        ({"needed_n": 2300, "metric": "perplexity"}, "~1,100 more documents"),
+        ({"needed_n": 2300, "level_unit": "perplexity"}, "~1,100 more documents"),
         ({"reason": "zero_limit", "needed_n": None}, "zero limit"),
     ],
 )
@@ -73,6 +73,9 @@ def test_an_inconclusive_text_says_how_many_more():
 
     assert "  the examples show neither side of the limit; one shop has half of them\n" in text
     assert "n = 1,200 examples in 240 clusters, 40 lost" in text
+    widened = replace(CHECK, n_clusters=240, design_effect=2.4)
+    costly = " ".join(render_failure(widened, ENVIRONMENT, reproduce="pytest").split())
+    assert "in 240 clusters (design effect 2.4: they tell as much as 500 alone), 40" in costly
     said = " ".join(text.split())
     assert "test, p = 0.9 against 0.0025 for FAIL, p = 0.08 against 0.05 for PASS worst" in said
     assert "  would settle it: ~2,900 more examples (80 % chance at this estimate)\n" in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,7 +16,7 @@ from pytest_quantcheck.measure.tasks.windows import window_requests
 from pytest_quantcheck.stats.scores import ExampleScores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,10 +30,11 @@ _FEWEST_DOCUMENTS = 5
 _SHORTEST_BLOCK = 256
 _BLOCK_FACTOR = 3
 _EXCERPT = 200
+_WHITESPACE = re.compile(r"\s+")
 
 
 def measure_documents(job: Job) -> TaskResult:
-    """Score every token of every document once.
+    r"""Score every token of every document once.
 
     Parameters
     ----------
@@ -49,15 +51,22 @@ def measure_documents(job: Job) -> TaskResult:
     A row is a document; with fewer than 5 documents it is a block of consecutive tokens, long
     enough that blocks are nearly independent: 256 tokens, or 3·T^(1/3) of T tokens in all.
     Blocks of one document differ in length by at most a token. Values are summed in float64.
+    Words are counted as lm-evaluation-harness does, `len(re.split(r"\s+", text))`: whitespace
+    around a text parts an empty one from it.
     """
     windows = windows_of(job)
     per_document = _token_losses(job, windows)
-    fewer = len(job.examples) < _FEWEST_DOCUMENTS and not job.is_part
+    texts = [example.item.text for example in job.examples]
+    counts = {
+        "perplexity": [len(losses) for losses in per_document],
+        "word_perplexity": [len(_WHITESPACE.split(text)) for text in texts],
+        "byte_perplexity": [len(text.encode(errors="surrogatepass")) for text in texts],
+    }
     return TaskResult(
-        scores={"perplexity": _blocks(job, per_document) if fewer else _rows(job, per_document)},
+        scores=_scores(job, per_document, counts),
         outputs=tuple(
-            Output(text=example.item.text[:_EXCERPT], margin=float(losses.mean()))
-            for example, losses in zip(job.examples, per_document, strict=True)
+            Output(text=text[:_EXCERPT], margin=float(losses.mean()))
+            for text, losses in zip(texts, per_document, strict=True)
         ),
         tokens=sum(len(losses) for losses in per_document),
         first_token_ids=windows[0][0].tokens,
@@ -126,28 +135,49 @@ def _token_losses(job: Job, windows: Sequence[Sequence[ScoreRequest]]) -> list[N
     return [-np.concatenate([next(scores) for _ in found]).astype(np.float64) for found in windows]
 
 
-def _rows(job: Job, per_document: Sequence[NDArray[np.float64]]) -> ExampleScores:
-    return ExampleScores(
-        metric="perplexity",
-        ids=tuple(example.id for example in job.examples),
-        values=np.array([math.fsum(losses) for losses in per_document]),
-        weights=np.array([float(len(losses)) for losses in per_document]),
-        clusters=cluster_codes(job.examples),
+def _scores(
+    job: Job, per_document: Sequence[NDArray[np.float64]], counts: Mapping[str, Sequence[int]]
+) -> dict[str, ExampleScores]:
+    """Return the same nats over the units of each metric.
+
+    Parameters
+    ----------
+    job : Job
+        Of (n,) documents.
+    per_document : sequence of (t,) float64
+        (n,) nats of each token.
+    counts : mapping
+        For each metric (n,) units in a document; a block has its share of them.
+    """
+    is_cut = len(job.examples) < _FEWEST_DOCUMENTS and not job.is_part
+    parts = _blocks(per_document) if is_cut else [[losses] for losses in per_document]
+    ids = tuple(
+        f"{example.id}#{number}" if is_cut else example.id
+        for example, own in zip(job.examples, parts, strict=True)
+        for number in range(1, len(own) + 1)
     )
+    values = np.array([math.fsum(part) for own in parts for part in own])
+    clusters = None if is_cut else cluster_codes(job.examples)
+    return {
+        metric: ExampleScores(
+            metric=metric,
+            ids=ids,
+            values=values,
+            weights=np.array(
+                [
+                    count * len(part) / sum(map(len, own))
+                    for count, own in zip(found, parts, strict=True)
+                    for part in own
+                ]
+            ),
+            clusters=clusters,
+        )
+        for metric, found in counts.items()
+    }
 
 
-def _blocks(job: Job, per_document: Sequence[NDArray[np.float64]]) -> ExampleScores:
+def _blocks(per_document: Sequence[NDArray[np.float64]]) -> list[list[NDArray[np.float64]]]:
+    """Return each document in blocks of consecutive tokens, long enough to be independent."""
     total = sum(len(losses) for losses in per_document)
     size = max(_SHORTEST_BLOCK, math.ceil(_BLOCK_FACTOR * total ** (1 / 3)))
-    ids: list[str] = []
-    blocks: list[NDArray[np.float64]] = []
-    for example, losses in zip(job.examples, per_document, strict=True):
-        parts = np.array_split(losses, max(1, len(losses) // size))
-        ids.extend(f"{example.id}#{number}" for number in range(1, len(parts) + 1))
-        blocks.extend(parts)
-    return ExampleScores(
-        metric="perplexity",
-        ids=tuple(ids),
-        values=np.array([math.fsum(block) for block in blocks]),
-        weights=np.array([float(len(block)) for block in blocks]),
-    )
+    return [np.array_split(losses, max(1, len(losses) // size)) for losses in per_document]

@@ -185,7 +185,7 @@ def _movement(metric: Metric, one: ExampleRecord) -> str:
     """Return what became of the example in a few words."""
     before, after = one.reference_value, one.variant_value
     if metric.level_unit is Unit.PERPLEXITY:
-        return f"{before:.3f} → {after:.3f} nats per token"
+        return f"{before:.3f} → {after:.3f} nats per {metric.per}"
     at = one.first_divergence
     parting = "" if at is None else f" · parts at token {at + 1:,}"
     if not metric.is_correctness:

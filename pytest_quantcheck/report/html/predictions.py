@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_quantcheck.core.examples import ExamplesRecord
     from pytest_quantcheck.core.record import MeasurementRecord, RunRecord
-    from pytest_quantcheck.core.tokens import TokenRecord
+    from pytest_quantcheck.core.tokens import TextLossRecord, TokenRecord
 
 WIDTH, STRIP = 660, 52
 START, END = 20, 640
@@ -35,6 +35,9 @@ class Figures:
     variant: str
     perplexity: str
     ratio: str
+    word_perplexity: str
+    byte_perplexity: str
+    bits_per_byte: str
     mean_kl: str
     p99_kl: str
     max_kl: str
@@ -113,12 +116,18 @@ def _figures(one: MeasurementRecord, reference: float | None) -> Figures:
         variant=shown(one.variant_label),
         perplexity=format_quantity(one.level, Unit.PERPLEXITY),
         ratio=NONE if ratio is None else format_quantity(ratio, Unit.RATIO),
+        **_of_text(one.text_loss),
         mean_kl=nats[0],
         p99_kl=nats[1],
         max_kl=nats[2],
         agreement=format_quantity(found.top1_agreement, Unit.FRACTION) if found else NONE,
         delta_p=format_quantity(found.delta_p_rms, Unit.POINTS) if found else NONE,
     )
+
+
+def _of_text(loss: TextLossRecord | None) -> dict[str, str]:
+    names = "word_perplexity", "byte_perplexity", "bits_per_byte"
+    return {name: f"{getattr(loss, name):.5g}" if loss else NONE for name in names}
 
 
 def spreads(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> list[Spread]:

@@ -10,7 +10,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.html.intervals import Interval, interval_of
 from pytest_quantcheck.report.html.texts import shown
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
-from pytest_quantcheck.report.tokens import describe_delta_p
+from pytest_quantcheck.report.tokens import describe_delta_p, describe_text_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +122,7 @@ def _facts(check: CheckRecord, timing: LatencyRecord | None) -> Iterator[tuple[s
         yield "would settle it", f"{more} (80 % chance at this estimate)"
     if timing is not None:
         yield from (("would settle it", text) for text in settling(check, timing))
+    yield from (("loss", text) for text in describe_text_loss(check))
     yield from (("predictions", text) for text in describe_delta_p(check.divergence))
     yield from _slices(check)
     yield "test", f"{check.nodeid} ({check.path}:{check.line})"
@@ -135,7 +136,7 @@ def _examples(check: CheckRecord) -> Iterator[str]:
     planned = check.n_planned
     yield size if planned is None else f"{size} of {format_count(planned)}, looked at as they came"
     if check.n_clusters is not None:
-        yield f"in {format_count(check.n_clusters)} clusters"
+        yield wording.in_clusters(check)
     if "losses" in check.counts:
         count = {name: format_count(number) for name, number in check.counts.items()}
         yield f"{count['losses']} lost, {count['gains']} gained"

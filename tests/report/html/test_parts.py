@@ -200,7 +200,7 @@ def test_divergences_and_losses_are_drawn_for_each_variant():
     run = known.run(
         measurements=[
             measured("fp16", 8.0, 16e9, **ppl),
-            measured("int4 (nf4)", 8.4, 4e9, divergence=DIVERGENCE, **ppl),
+            measured("int4 (nf4)", 8.4, 4e9, divergence=DIVERGENCE, text_loss=known.LOSS, **ppl),
         ],
     )
 
@@ -218,6 +218,8 @@ def test_divergences_and_losses_are_drawn_for_each_variant():
     assert loss.text == "mean 0.05000 nats, 2 values"
     assert charts[1].zero < loss.marks[0].place
     assert [row.ratio for row in table] == ["-", "1.050"]
+    assert [row.word_perplexity for row in table] == ["-", "24.31"]
+    assert (table[1].byte_perplexity, table[1].bits_per_byte) == ("1.8124", "0.8579")
     assert (table[1].agreement, table[1].delta_p) == ("98.0 %", "1.2 pp")
 
 

@@ -40,6 +40,14 @@ def test_what_is_special_about_a_budget_is_tagged(fields, tag):
             ("examples", "1,200 examples of 2,400, looked at as they came; 40 lost, 12 gained"),
         ),
         ({"n_clusters": 37}, ("examples", "1,200 examples; in 37 clusters; 40 lost")),
+        (
+            {"n_clusters": 37, "design_effect": 4.0},
+            ("examples", "in 37 clusters (design effect 4: they tell as much as 300 alone); 40"),
+        ),
+        (
+            {"reference_text_loss": known.LOSS, "variant_text_loss": known.LOSS},
+            ("loss", "perplexity per word 24.31 and 24.31, per byte 1.8124 and 1.8124, 0.8579"),
+        ),
         ({"n_diverged": 1001}, ("examples", "1,001 outputs differ from the reference's")),
         ({"n": 0}, ("examples", "none: figures of memory are compared exactly")),
         ({"p_pass": 0.05}, ("p for PASS", "0.05 ≤ 0.05")),
