@@ -137,9 +137,10 @@ class LatencyMeter:
 
     def _measured(self, task: TimingTask, watcher: Watcher[LatencySamples] | None) -> TimedPair:
         shape, memory = self._asked(task), self.memory(task)
-        total = _plan(task.workload, Schedule.PAIRS, self._seed).n_planned
-        with _Told(self._progress, watcher, task, total) as told:
-            samples = self._sampled(task, shape, told)
+        fit = self._pool.fits_both(self._reference, task.variant)
+        plan = _plan(task.workload, Schedule.PAIRS if fit else Schedule.LOADS, self._seed)
+        with _Told(self._progress, watcher, task, plan.n_planned) as told:
+            samples = self._sampled(task, shape, plan, told)
         return TimedPair(
             workload=task.workload,
             shape=shape,
@@ -150,18 +151,16 @@ class LatencyMeter:
         )
 
     def _sampled(
-        self, task: TimingTask, shape: Shape, watcher: Watcher[LatencySamples]
+        self, task: TimingTask, shape: Shape, plan: TimingPlan, watcher: Watcher[LatencySamples]
     ) -> LatencySamples:
-        pool, variants = self._pool, (self._reference, task.variant)
+        variants = (self._reference, task.variant)
         surroundings = Surroundings(
-            conditions=self._conditions(pool.source.device), watcher=watcher
+            conditions=self._conditions(self._pool.source.device), watcher=watcher
         )
-        if not pool.fits_both(*variants):
-            before, after = (self._opener(one, shape) for one in variants)
-            plan = _plan(task.workload, Schedule.LOADS, self._seed)
-            openers = Sides(reference=before, variant=after)
+        if plan.schedule is Schedule.LOADS:
+            before, after = (partial(self._fresh, one, shape) for one in variants)
+            openers: Sides[Opener] = Sides(reference=before, variant=after)
             return sample_loads(openers, plan, surroundings=surroundings)
-        plan = _plan(task.workload, Schedule.PAIRS, self._seed)
         loaded = [self._serving(one) for one in variants]
         with (
             closing(loaded[0].server(shape)) as reference,
@@ -169,9 +168,6 @@ class LatencyMeter:
         ):
             servers = Sides(reference=reference, variant=variant)
             return sample_pairs(servers, plan, surroundings=surroundings)
-
-    def _opener(self, variant: Variant, shape: Shape) -> Opener:
-        return partial(self._fresh, variant, shape)
 
     @contextmanager
     def _fresh(self, variant: Variant, shape: Shape) -> Iterator[Server]:

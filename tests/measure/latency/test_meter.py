@@ -133,6 +133,15 @@ def test_progress_is_told_at_each_look():
     assert notes.lines[-1] == ("finish",)
 
 
+def test_progress_counts_blocks_where_variants_are_loaded_in_turn():
+    notes = Notes()
+
+    meter(pool(TIGHT), progress=notes).measure(task(repeats=60))
+
+    assert notes.lines[0] == ("start", "tempo-130", "latency", 12)
+    assert notes.lines[-2][:2] == ("advance", 11)  # the last look is not asked for
+
+
 def test_another_tokenizer_is_refused_and_remembered():
     timer = meter(pool())
     foreign = task(variant("foreign"), prompts=["abc"], prompt_tokens=None)
