@@ -137,9 +137,9 @@ def _length_of(buffer: bytes | mmap.mmap) -> int:
 
 
 def _manifest(buffer: bytes | mmap.mmap) -> dict[str, Any]:
-    _, length, expected = _HEAD.unpack_from(buffer)
+    _, _, expected = _HEAD.unpack_from(buffer)
     text = buffer[_HEAD.size : _HEAD.size + _length_of(buffer)]
-    if len(text) != length or hashlib.sha256(text).digest() != expected:
+    if hashlib.sha256(text).digest() != expected:
         raise ValueError("its description is damaged")
     return dict(json.loads(text))
 

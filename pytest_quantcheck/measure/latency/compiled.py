@@ -89,7 +89,7 @@ class Compiled:
         self._last = torch.full_like(self._numbers, self._length - 1)
         self._tokens, self._positions = (torch.zeros_like(self._numbers) for _ in range(2))
         self._found = self._inputs.new_zeros(rows, shape.new_tokens + _SPARE)
-        self._rows: Rows | None = Rows(
+        self._rows = Rows(
             model,
             replace(layout, captures=False),
             device,
@@ -111,28 +111,20 @@ class Compiled:
 
     def cache_bytes(self) -> int:
         """Return what keys and values take."""
-        return self._opened.cache_bytes
+        return self._rows.cache_bytes
 
     def close(self) -> None:
         """Give back cache and graphs."""
-        self._rows = None
-        del self.prefill, self.step
-
-    @property
-    def _opened(self) -> Rows:
-        if self._rows is None:
-            raise RuntimeError("this server was closed")
-        return self._rows
+        del self._rows, self.prefill, self.step
 
     def _prefill(self) -> None:
-        logits = self._opened.read(self._numbers, self._inputs, self._last)
+        logits = self._rows.read(self._numbers, self._inputs, self._last)
         self._tokens.copy_(logits.argmax(dim=-1))
         self._positions.fill_(self._length)
         self._found[:, 0] = self._tokens
 
     def _step(self) -> None:
-        rows = self._opened
-        logits = rows.step(self._tokens, self._positions, rows.columns - 1)
+        logits = self._rows.step(self._tokens, self._positions, self._rows.columns - 1)
         self._tokens.copy_(logits.argmax(dim=-1))
         self._positions.add_(1)
         written = self._positions - self._length

@@ -22,7 +22,6 @@ _THROTTLING = {
 """Clock event reasons. Not among them: 0x1 idle, 0x2 clocks set by the user, 0x4 power cap, which
 large matrices reach on a healthy GPU, 0x10 sync boost, 0x100 display."""
 _UUIDS = "GPU-", "MIG-"
-_UNKNOWN = "unknown"
 
 
 class NvmlConditions:
@@ -83,7 +82,7 @@ class NvmlConditions:
             return f"processes {', '.join(others)}" if others else "none"
         if len(others) > 1:
             return f"processes {', '.join(others)}, of which one is this"
-        return _UNKNOWN
+        return "unknown"
 
     def used_bytes(self) -> int | None:
         """Return how much of the device's memory is taken, by whomever."""
