@@ -108,7 +108,8 @@ def read_data(path: Path) -> Plain:
     """
     with path.open("rb") as file, _named_errors(path):
         head = file.read(_HEAD.size)
-        data: Plain = _manifest(head + file.read(_length_of(head)))["data"]
+        length = min(_length_of(head), path.stat().st_size)  # a damaged one may be any number
+        data: Plain = _manifest(head + file.read(length))["data"]
         return data
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 
@@ -61,6 +62,7 @@ def test_large_files_are_mapped_and_not_copied(tmp_path, monkeypatch):
 
 def test_data_is_read_without_arrays(tmp_path):
     path = written(tmp_path / "one", data=DATA, arrays=ARRAYS)
+    path.write_bytes(path.read_bytes()[:-200])
     assert codec.read_data(path) == DATA
 
 
@@ -69,13 +71,34 @@ def test_arrays_begin_where_a_page_of_memory_can_be_used(tmp_path):
     assert all(array.flags.aligned for array in found.arrays.values())
 
 
-@pytest.mark.parametrize("place", ["magic", "length", "description", "array", "end"])
-def test_one_changed_byte_is_found(tmp_path, place):
+@pytest.mark.parametrize(
+    ("place", "readers"),
+    [
+        pytest.param(0, [codec.read, codec.read_data], id="magic"),
+        pytest.param(17, [codec.read, codec.read_data], id="length"),
+        pytest.param(24, [codec.read, codec.read_data], id="length beyond all memory"),
+        pytest.param(80, [codec.read, codec.read_data], id="description"),
+        pytest.param(-100, [codec.read], id="array"),
+        pytest.param(-40, [codec.read], id="end"),
+    ],
+)
+def test_one_changed_byte_is_found(tmp_path, place, readers):
     path = written(tmp_path / "one", data=DATA, arrays={"values": np.arange(100.0)})
     content = bytearray(path.read_bytes())
-    where = {"magic": 0, "length": 20, "description": 80, "array": -100, "end": -40}[place]
-    content[where] ^= 1
+    content[place] ^= 1
     path.write_bytes(content)
+    for read in readers:
+        with pytest.raises(StoreError, match="expected a file of the reference store"):
+            read(path)
+
+
+@pytest.mark.parametrize("described", [{}, {"data": 1}, {"arrays": {}}, 7], ids=repr)
+def test_a_description_without_its_parts_is_refused(tmp_path, described):
+    text = json.dumps(described).encode()
+    path = tmp_path / "one"
+    path.write_bytes(
+        codec._HEAD.pack(codec._MAGIC, len(text), hashlib.sha256(text).digest()) + text
+    )
     with pytest.raises(StoreError, match="expected a file of the reference store"):
         codec.read(path)
 
