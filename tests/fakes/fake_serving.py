@@ -83,9 +83,11 @@ class FakeWatcher:
 
 @contextmanager
 def loaded(server, log, clock=None):
-    """Open a server as a load does, which takes half a minute where there is a clock."""
+    """Open a server as a load does; half a minute to load, five seconds to free on a clock."""
     log.append("load")
     if clock is not None:
         clock.seconds += 30.0
     yield server
     server.close()
+    if clock is not None:
+        clock.seconds += 5.0

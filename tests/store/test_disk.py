@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import numpy as np
@@ -56,6 +57,16 @@ def test_a_key_is_its_identity_and_its_environment(store):
     assert store.environments(OTHER) == []
 
 
+def test_environments_come_latest_first_without_damaged_ones(store):
+    found = [{"torch": version} for version in ("2.10", "2.11", "2.12", "2.13")]
+    for age, environment in zip((3, 1, 4, 2), found, strict=True):
+        key = Key(identity=KEY.identity, environment=environment)
+        keep(store, key)
+        os.utime(store.folder / f"{key.name}.entry", (age, age))
+    (store.folder / f"{KEY.stem}-cut.entry").write_bytes(b"quantcheck")
+    assert store.environments(KEY) == [found[2], found[0], found[3], found[1]]
+
+
 def test_the_order_of_a_key_does_not_count():
     turned = Key(identity={"part": 0, "model": "desk"}, environment=KEY.environment)
     assert turned.name == KEY.name
@@ -100,6 +111,16 @@ def test_the_entries_read_longest_ago_make_room(tmp_path):
     assert [store.read(key) is not None for key in keys] == [True, False, True, True]
 
 
+def test_entries_that_just_fit_all_stay(store):
+    keep(store, KEY)
+    keep(store, OTHER)
+    total = sum(path.stat().st_size for path in store.folder.iterdir())
+    keep(Store(store.folder, most_bytes=total), OTHER)
+    assert store.read(KEY) is not None
+    keep(Store(store.folder, most_bytes=total - 1), OTHER)
+    assert store.read(KEY) is None
+
+
 def test_an_entry_larger_than_the_store_is_kept_alone(tmp_path):
     store = Store(tmp_path, most_bytes=1000)
     keep(store, OTHER)
@@ -133,6 +154,17 @@ def test_a_folder_that_cannot_be_written_costs_a_line_and_no_run(tmp_path):
     written, read = store.notices
     assert "cannot be written (Not a directory): the reference is measured in every run" in written
     assert "cannot be read (Not a directory): the reference is measured in every run" in read
+
+
+def test_nothing_is_written_without_a_lock(store, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    keep(store, KEY)
+    assert store.read(KEY) is None
+    (notice,) = store.notices
+    assert "cannot be written (No locks available)" in notice
 
 
 def test_a_full_disk_leaves_nothing_half_written(store, monkeypatch):

@@ -129,9 +129,32 @@ def test_a_folder_that_vanishes_while_it_is_locked_is_no_error(path):
 
 
 def test_a_file_system_without_locks_is_an_error(path, monkeypatch):
-    def flock(*_):
+    tried = []
+
+    def flock(descriptor, _):
+        tried.append(descriptor)
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr("fcntl.flock", flock)
     with pytest.raises(OSError, match="No locks available"), locked(path):
         pass
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(*tried)  # closed
+
+
+def test_a_forked_child_keeps_nobody_waiting(path, monkeypatch):
+    flock, inherited = fcntl.flock, []
+
+    def forked(descriptor, operation):
+        flock(descriptor, operation)
+        if not inherited:
+            inherited.append(os.dup(descriptor))  # what a child has of it
+
+    monkeypatch.setattr("fcntl.flock", forked)
+    with locked(path):
+        waiting = os.open(path, os.O_RDWR)
+        with pytest.raises(BlockingIOError):
+            flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    for descriptor in (waiting, *inherited):
+        os.close(descriptor)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import quantcheck_fake as fake
+from fake_serving import FakeWatcher
 
 from pytest_quantcheck import Latency
 from pytest_quantcheck.core.latency import Schedule, Stop
@@ -11,7 +12,7 @@ from pytest_quantcheck.core.protocols import BackendSpec
 from pytest_quantcheck.core.variant import Variant
 from pytest_quantcheck.errors import UsageError
 from pytest_quantcheck.measure.latency.conditions import Unread, conditions_of
-from pytest_quantcheck.measure.latency.meter import LatencyMeter, TimingTask
+from pytest_quantcheck.measure.latency.meter import LatencyMeter, TimingTask, _plan
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.protocols import ModelSource
 
@@ -42,6 +43,15 @@ def task(variant=SLOWER, **options):
     options = {"prompt_tokens": 8, "new_tokens": 3, "repeats": 12} | options
     workload = Latency(**options)
     return TimingTask(variant=variant, workload=workload, batch_size=workload.batch_sizes[-1])
+
+
+def slowness(samples):
+    """How much longer the variant took than the reference."""
+    seconds = [
+        sum(run.e2e_seconds for run in samples.of(variant=is_variant))
+        for is_variant in (False, True)
+    ]
+    return seconds[1] / seconds[0]
 
 
 class Notes:
@@ -77,12 +87,13 @@ def test_both_variants_serve_the_same_requests_side_by_side():
     assert shape == other == found.shape
     assert found.reference.memory.load_seconds > 0
     assert found.variant.memory.peak_bytes == 4 * 130 * 2**20
+    assert slowness(found.samples) == pytest.approx(1.3, rel=0.02)
 
 
 def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
     owner = pool(TIGHT)
 
-    timer, asked = meter(owner), task(repeats=60)
+    timer, asked = meter(owner, seed=1), task(repeats=60)  # of which the variant comes first
     assert timer.memory(asked).variant.peak_bytes == 130 * 2**20
     found = timer.measure(asked)
 
@@ -92,6 +103,8 @@ def test_variants_that_do_not_fit_together_are_loaded_block_by_block():
     assert len(samples.runs) == 12 * 2 * 8
     assert len(fake.SERVED) == 24
     assert len(fake.LOADS) == 2 + 24  # memory first
+    assert samples.is_variant[0]  # and was in memory: it is loaded anew all the same
+    assert slowness(samples) == pytest.approx(1.3, rel=0.02)
     assert owner.resident == ()
 
 
@@ -118,18 +131,33 @@ def test_several_batch_sizes_share_the_time_limit():
 
     found = meter(pool()).measure(asked)
 
+    assert _plan(asked.workload, Schedule.PAIRS, 0).seconds == 5e-10
     assert found.shape.batch_size == 2
     assert found.samples.stopped is Stop.SECONDS
     assert found.samples.n < 12
 
 
+@pytest.mark.parametrize(("repeats", "blocks"), [(60, 12), (96, 12), (97, 13)])
+def test_blocks_of_loads_hold_all_repeats_and_are_twelve_at_least(repeats, blocks):
+    asked = task(repeats=repeats)
+
+    assert _plan(asked.workload, Schedule.LOADS, 0).n_planned == blocks
+
+
+@pytest.mark.parametrize("progress", [None, Notes()])
+def test_timing_ends_when_the_watcher_says_so(progress):
+    found = meter(pool(), progress=progress).measure(task(repeats=40), FakeWatcher(enough=12))
+
+    assert (found.samples.n, found.samples.stopped) == (12, Stop.DECIDED)
+
+
 def test_progress_is_told_at_each_look():
     notes = Notes()
 
-    meter(pool(), progress=notes).measure(task(repeats=40))
+    meter(pool(), progress=notes).measure(task(repeats=40, batch_size=4))
 
     assert notes.lines[0] == ("start", "tempo-130", "latency", 40)
-    assert notes.lines[1] == ("advance", 12, 2 * 12 * 3)
+    assert notes.lines[1] == ("advance", 12, 2 * 12 * 3 * 4)
     assert notes.lines[-1] == ("finish",)
 
 
@@ -146,10 +174,13 @@ def test_another_tokenizer_is_refused_and_remembered():
     timer = meter(pool())
     foreign = task(variant("foreign"), prompts=["abc"], prompt_tokens=None)
 
+    errors = []
     for _ in range(2):
-        with pytest.raises(UsageError, match="foreign has another tokenizer than the reference"):
+        with pytest.raises(UsageError, match="foreign has another tokenizer than the r") as caught:
             timer.measure(foreign)
+        errors.append(caught.value)
 
+    assert errors[0] is errors[1]
     assert fake.LOADS == ["fp16", "foreign"]
 
 

@@ -67,7 +67,7 @@ def test_a_part_of_a_gpu_is_as_hot_as_the_whole():
     [
         ((OWN,), "none"),
         ((OWN, OWN), "none"),
-        ((999_002, OWN, 999_001), "processes 999001, 999002"),
+        ((999_002, OWN, 999_001, 999_002), "processes 999001, 999002"),
         ((), "unknown"),
         ((999_001,), "unknown"),
         ((999_002, 999_001), "processes 999001, 999002, of which one is this"),

@@ -127,8 +127,9 @@ def test_no_block_begins_after_the_time_limit():
     assert found.seconds == pytest.approx(10 * 0.21) == bench.clock.seconds
 
 
-def test_a_throttled_block_is_timed_again_after_a_pause():
-    bench = Bench(states=[FAST, FAST, FAST, HOT, FAST])
+@pytest.mark.parametrize("block", [[FAST, HOT], [HOT, FAST]], ids=["at its end", "before it"])
+def test_a_throttled_block_is_timed_again_after_a_pause(block):
+    bench = Bench(states=[FAST, FAST, *block, FAST])
     found = bench.pairs(20)
 
     assert (found.n, found.n_discarded, found.throttled) == (20, 1, ())
@@ -148,8 +149,9 @@ def test_what_is_timed_again_keeps_its_order():
     assert found.is_variant == Bench().pairs(40).is_variant
 
 
-def test_a_slow_clock_counts_as_throttled():
-    bench = Bench(states=[FAST, FAST, FAST, SLOW, FAST])
+@pytest.mark.parametrize("before", [[], [FAST, FAST]], ids=["the first", "the second"])
+def test_a_slow_clock_counts_as_throttled(before):
+    bench = Bench(states=[*before, FAST, SLOW, FAST])
 
     found = bench.pairs(20)
 
@@ -184,6 +186,16 @@ def test_a_block_that_stays_throttled_is_kept_and_named():
 
     assert (found.n, found.n_discarded, found.throttled) == (20, 3, (1,))
     assert bench.clock.slept == [0.05, 0.1, 0.2]
+
+
+def test_a_throttled_block_of_several_pairs_is_named_whole_and_settled_by_one():
+    bench = Bench(states=[FAST, FAST] + [HOT] * 8 + [FAST])
+    bench.servers = Sides(reference=bench.server("R", 0.004), variant=bench.server("V", 0.006))
+    found = bench.pairs(30)
+
+    assert found.throttled == (5, 6, 7, 8, 9)
+    # Three times five pairs were timed in vain, with one before each next try.
+    assert bench.servers.variant.runs == 3 + 30 + 3 * (5 + 1)
 
 
 def test_a_device_that_is_always_throttled_is_measured_so():
@@ -243,14 +255,14 @@ def test_loads_end_early_and_are_timed_again_too():
     assert (found.n_discarded, found.throttled) == (1, ())
 
 
-def test_loading_is_no_part_of_the_time_limit():
+def test_loading_and_freeing_are_no_part_of_the_time_limit():
     bench = Bench()
     found = bench.loads(12, seconds=10.0, runs_per_load=2)
 
     # Five runs of either a block, 1.05 s.
     assert (found.n, found.stopped) == (10, Stop.SECONDS)
     assert found.seconds == pytest.approx(10 * 1.05)
-    assert bench.clock.seconds == pytest.approx(10 * 1.05 + 20 * 30)
+    assert bench.clock.seconds == pytest.approx(10 * 1.05 + 20 * 35)
 
 
 @pytest.mark.parametrize("before", [[], [FAST, FAST]], ids=["the first", "the second"])

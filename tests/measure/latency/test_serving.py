@@ -150,9 +150,17 @@ def test_shapes_that_cannot_be_served_are_refused(load, options, message):
         load("llama", "fp16").server(shape(**options))
 
 
+def test_a_shape_may_take_all_of_the_context(load):
+    assert load("llama", "fp16").server(shape(length=90, new_tokens=6)).mode == "eager"
+
+
 @pytest.mark.parametrize(
     ("prompts", "message"),
-    [(((5, 6), (7,)), r"prompts of \[1, 2\] tokens"), (((5, 128),), "outside the vocabulary")],
+    [
+        (((5, 6), (7,)), r"prompts of \[1, 2\] tokens"),
+        (((5, 128),), "outside the vocabulary"),
+        (((-1, 5),), "outside the vocabulary"),
+    ],
 )
 def test_prompts_that_cannot_be_served_are_refused(load, prompts, message):
     with pytest.raises(UsageError, match=message):
@@ -169,6 +177,26 @@ def test_memory_that_runs_out_says_what_to_lower(load, monkeypatch):
     monkeypatch.setattr(loaded.model, "forward", forward)
     with pytest.raises(MeasurementError, match="3 requests of 9 tokens with 24 new ones do not"):
         server.run()
+
+
+def test_graphs_that_do_not_fit_are_no_reason_to_do_without(load):
+    def capture(_work):
+        raise torch.OutOfMemoryError
+
+    served = with_graphs(load("llama", "fp16"), capture)
+    with pytest.raises(MeasurementError, match="out of memory on cpu: 3 requests of 9 tokens"):
+        open_server(served, shape(mode="compiled"))
+
+
+def test_graphs_that_disagree_are_given_back(load):
+    ways = []
+
+    def capture(work):
+        ways.append(work.__self__)
+        return forgetful(work)
+
+    open_server(with_graphs(load("llama", "fp16"), capture), shape(mode="compiled", new_tokens=5))
+    assert not {"prefill", "step"} & vars(ways[0]).keys()
 
 
 def test_a_model_that_breaks_is_no_regression(load, monkeypatch):
