@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pytest_quantcheck.measure.engine import tree
+from pytest_quantcheck.measure.engine import likelihoods
 from pytest_quantcheck.measure.engine.kernels import log_softmax
 from pytest_quantcheck.measure.engine.kernels.log_softmax import is_proven, log_softmax_at
 
@@ -105,9 +105,9 @@ def test_a_kernel_that_does_not_run_is_not_used():
     [(32_000, 2048), (49_152, 1280), (128_256, 512), (262_144, 256), (2**20, 64), (2**27, 1)],
 )
 def test_the_head_takes_whole_tiles_on_a_gpu(vocabulary, rows):
-    assert tree._rows_at_once(vocabulary, torch.device("cuda", 0)) == rows
+    assert likelihoods._rows_at_once(vocabulary, torch.device("cuda", 0)) == rows
 
 
 @pytest.mark.parametrize(("vocabulary", "rows"), [(128_256, 261), (2**27, 1)])
 def test_the_head_takes_what_memory_allows_on_a_cpu(vocabulary, rows):
-    assert tree._rows_at_once(vocabulary, CPU) == rows
+    assert likelihoods._rows_at_once(vocabulary, CPU) == rows

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from pytest_quantcheck.errors import MeasurementError
-from pytest_quantcheck.measure.engine import causal, tree
+from pytest_quantcheck.measure.engine import causal, likelihoods
+from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.loaded import CUDA_LIMITS
 from pytest_quantcheck.measure.engine.plan import Limits
 from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
@@ -80,10 +81,41 @@ def test_int8_rounds_a_shared_beginning_by_its_own_outliers(load):
     assert largest_difference(in_engine(loaded).score(asked), loaded.model, asked) < 0.2
 
 
+class Blind(Rooms):
+    """Expects no outlier columns until it is told of some."""
+
+    is_blind = True
+
+    def of(self, name, rows):
+        return 0 if self.is_blind else super().of(name, rows)
+
+    def forget(self):
+        self.is_blind = False
+        super().forget()
+
+
+def test_packs_whose_outlier_columns_found_no_room_are_scored_again(load):
+    loaded = load("llama_outliers", "int8")
+    asked = trees.few_shot(questions=8)
+    model = in_engine(loaded, SMALL)
+    expected = model.score(asked)
+    forward = model._chosen().forward
+    packs = list(forward.plan(asked, SMALL))
+    forward.rooms = Blind()
+    passes, told = [], []
+    hook = loaded.model.get_input_embeddings().register_forward_hook(lambda *_: passes.append(1))
+    found = model.score(asked, advance=lambda *counts: told.append(counts))
+    hook.remove()
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one, other)
+    assert len(packs) < len(passes) <= 2 * len(packs)
+    assert told[-1] == (len(asked), sum(pack.tokens.size for pack in packs))
+
+
 def test_rows_are_read_in_chunks(llama, monkeypatch):
     asked = trees.few_shot()
     expected = in_engine(llama).score(asked)
-    monkeypatch.setattr(tree, "_CPU_ELEMENTS", 7 * tiny_models.VOCABULARY)
+    monkeypatch.setattr(likelihoods, "_CPU_ELEMENTS", 7 * tiny_models.VOCABULARY)
     for one, other in zip(in_engine(llama).score(asked), expected, strict=True):
         assert np.allclose(one, other, atol=1e-5)
 

@@ -13,7 +13,8 @@ How a model is forwarded is tried when it is first asked, not looked up: `probe`
 `kernels`                       what one kernel computes where models or torch take several
 `padded`                        similar lengths, padded behind
 `forward`, `scoring`            equal lengths, the model used whole
-`head`, `answers`, `upload`     body and head apart; which rows the head sees
+`head`, `answers`, `upload`,    body and head apart; which rows the head sees, and what it says
+`likelihoods`
 `states`, `predictions`         whole predictions, kept as final hidden states and compared
 **outputs**
 `generation`, `row_probe`       the ways to continue prompts, and which one a model takes

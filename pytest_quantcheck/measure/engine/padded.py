@@ -18,7 +18,7 @@ from pytest_quantcheck.measure.engine.trie import as_key, owners_of
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
@@ -79,7 +79,9 @@ class PaddedForward:
         """Yield the batches that answer all requests."""
         return plan_padded(requests, limits)
 
-    def states(self, batch: PaddedBatch) -> torch.Tensor:
+    def states(
+        self, batch: PaddedBatch, later: list[Callable[[], bool]] | None = None
+    ) -> torch.Tensor:
         """Return the final hidden states of each row, (b times t, d)."""
         count, length = batch.tokens.shape
         (tokens,) = upload([batch.tokens.reshape(-1)], torch.device(self._device))
@@ -87,7 +89,7 @@ class PaddedForward:
         if self.rooms is None:
             return work().flatten(0, 1)
         segments = separate_segments(count, length, device=self._device)
-        return run_packed(work, segments, self.rooms).flatten(0, 1)
+        return run_packed(work, segments, self.rooms, later).flatten(0, 1)
 
 
 def plan_padded(requests: Sequence[ScoreRequest], limits: Limits) -> Iterator[PaddedBatch]:

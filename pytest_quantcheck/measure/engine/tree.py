@@ -12,9 +12,9 @@ import torch
 
 from pytest_quantcheck.measure.engine.kernels.exact_norms import ExactNorms
 from pytest_quantcheck.measure.engine.kernels.gates import FusedGates
-from pytest_quantcheck.measure.engine.kernels.log_softmax import log_softmax_at
 from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
 from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations
+from pytest_quantcheck.measure.engine.likelihoods import log_likelihoods
 from pytest_quantcheck.measure.engine.llm_int8.layers import is_llm_int8, run_packed
 from pytest_quantcheck.measure.engine.llm_int8.rooms import Rooms
 from pytest_quantcheck.measure.engine.packs import plan_packs
@@ -23,12 +23,11 @@ from pytest_quantcheck.measure.engine.segments import segments_on
 from pytest_quantcheck.measure.engine.upload import upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
-    from pytest_quantcheck.measure.engine.answers import Answers
     from pytest_quantcheck.measure.engine.attention import TreeAttention
     from pytest_quantcheck.measure.engine.head import Split
     from pytest_quantcheck.measure.engine.kernels.replaced import Replaced
@@ -36,13 +35,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.engine.plan import Limits
     from pytest_quantcheck.measure.engine.scoring import Scorer
     from pytest_quantcheck.measure.protocols import Advance, ScoreRequest
-
-_CPU_ELEMENTS = 2**25
-_CUDA_ELEMENTS = 2**26
-"""Logits alive at once: 128 MiB in 16 bits. With fewer the head would wait for its weight."""
-_TILE_ROWS = 128
-"""Of a product on tensor cores: 4,096 to 128,256 features at 661 TFLOP/s for 1,024 rows, and at
-586 for 1,046 (H100)."""
 
 
 class Forwards(Protocol):
@@ -59,8 +51,16 @@ class Forwards(Protocol):
         """Yield the packs that answer all requests."""
         ...
 
-    def states(self, pack: Any) -> torch.Tensor:  # noqa: ANN401 - one of its own
-        """Return the final hidden states of each row, (r, d)."""
+    def states(
+        self,
+        pack: Any,  # noqa: ANN401 - one of its own
+        later: list[Callable[[], bool]] | None = None,
+    ) -> torch.Tensor:
+        """Return the final hidden states of each row, (r, d).
+
+        What can only be known when the device is done goes to `later`: whether they hold, or the
+        pack is to be forwarded again. Without it the host waits.
+        """
         ...
 
 
@@ -107,7 +107,7 @@ class PackForward:
                 stack.enter_context(one.installed())
             yield
 
-    def states(self, pack: Pack) -> torch.Tensor:
+    def states(self, pack: Pack, later: list[Callable[[], bool]] | None = None) -> torch.Tensor:
         """Return the final hidden states of each row, (t, d)."""
         tokens, positions = upload([pack.tokens, pack.positions], torch.device(self._device))
         self._attention.expect(pack)
@@ -115,7 +115,7 @@ class PackForward:
         if self.rooms is None:
             return work()[0]
         segments = segments_on(self._device, pack.segments, pack.parents.tolist())
-        return run_packed(work, segments, self.rooms)[0]
+        return run_packed(work, segments, self.rooms, later)[0]
 
 
 class TreeScorer:
@@ -189,65 +189,45 @@ class TreeScorer:
         packs: list[Any] = []
         values: list[torch.Tensor] = []
         with self._forward.ready():
-            for pack in self._forward.plan(requests, limits):
-                one = self._attempt(pack)
-                if one is None:
-                    # The failed pass has left the stack here: its tensors can really be freed.
-                    torch.cuda.empty_cache()
-                    if pack.sequences > 1:
-                        raise PackTooLargeError(pack.sequences)
-                    continue
+            for pack, one in self._forwarded(self._forward.plan(requests, limits), tally):
                 packs.append(pack)
                 values.append(one)
-                tally.add(len(pack.answers.sizes), pack.tokens.size)
         found: list[NDArray[np.float32] | None] = [None] * len(requests)
         for pack, host in zip(packs, _on_host(values), strict=True):
             for owner, scores in pack.answers.split(host):
                 found[owner] = scores
         return found
 
-    def _attempt(self, pack: Any) -> torch.Tensor | None:  # noqa: ANN401 - of the forward's own kind
+    def _forwarded(self, plan: Iterable[Any], tally: _Tally) -> Iterator[tuple[Any, torch.Tensor]]:
+        """Yield packs and their values on the device; of a pack that comes again the last hold."""
+        doubtful = []
+        for pack in plan:
+            later: list[Callable[[], bool]] = []
+            values = self._attempt(pack, later)
+            if values is not None:
+                yield pack, values
+                tally.add(len(pack.answers.sizes), pack.tokens.size)
+                doubtful += [(pack, holds) for holds in later]
+                continue
+            # The failed pass has left the stack here: its tensors can really be freed.
+            torch.cuda.empty_cache()
+            if pack.sequences > 1:
+                raise PackTooLargeError(pack.sequences)
+        again = [pack for pack, holds in doubtful if not holds()]
+        if again:
+            yield from self._forwarded(again, _Tally(None))
+
+    def _attempt(
+        self,
+        pack: Any,  # noqa: ANN401 - of the forward's own kind
+        later: list[Callable[[], bool]],
+    ) -> torch.Tensor | None:
         """Return the values of a pack on the device, or None if memory ran out."""
         try:
-            states = self._forward.states(pack)
+            states = self._forward.states(pack, later)
             return log_likelihoods(self._forward.split, states, pack.answers)
         except torch.OutOfMemoryError:
             return None
-
-
-def log_likelihoods(split: Split, states: torch.Tensor, answers: Answers) -> torch.Tensor:
-    """Return the log-likelihood in nats of each scored token, on the device.
-
-    Parameters
-    ----------
-    split : Split
-        The model.
-    states : (t, d) floating
-        Final hidden states of each row.
-    answers : Answers
-        What to read from them.
-
-    Returns
-    -------
-    (p,) float32
-        In the order of `answers.targets`; NaN where logits are NaN, or infinite.
-    """
-    needed, rows, targets = upload([answers.needed, answers.rows, answers.targets], states.device)
-    found = torch.empty(len(targets), device=states.device)
-    size = _rows_at_once(split.vocabulary, states.device)
-    for first in range(0, len(needed), size):
-        last = first + size
-        logits = split.head.logits(states.index_select(0, needed[first:last]))
-        low, high = np.searchsorted(answers.rows, (first, last)).tolist()
-        found[low:high] = log_softmax_at(logits, rows[low:high] - first, targets[low:high])
-    return found
-
-
-def _rows_at_once(vocabulary: int, device: torch.device) -> int:
-    if device.type == "cpu":
-        return max(1, _CPU_ELEMENTS // vocabulary)
-    rows = max(1, _CUDA_ELEMENTS // vocabulary)
-    return rows // _TILE_ROWS * _TILE_ROWS or rows
 
 
 def _on_host(values: Sequence[torch.Tensor]) -> list[NDArray[np.float32]]:

@@ -65,17 +65,23 @@ class _Pack:
             self._counted += 1
         return found
 
-    def fits(self) -> bool:
-        """Whether all outlier columns had room; the host waits for the pass."""
+    def end(self) -> None:
+        """Free what no layer needs any more."""
+        self._codes = None
         if self._rooms and self._counted and not self._found:
             self._rooms.counted(len(self.segments.rows))
+
+    def fits(self) -> bool:
+        """Whether all outlier columns had room; the host waits for the pass."""
         if not self._found:
             return True
         device = self._found[0][0].device
         counts = torch.stack([count.to(device, non_blocking=True) for count, _ in self._found])
-        return all(
-            count <= room for count, (_, room) in zip(counts.tolist(), self._found, strict=True)
-        )
+        rooms = [room for _, room in self._found]
+        fits = all(count <= room for count, room in zip(counts.tolist(), rooms, strict=True))
+        if self._rooms and not fits:
+            self._rooms.forget()
+        return fits
 
 
 _PACK: ContextVar[_Pack | None] = ContextVar("_PACK", default=None)
@@ -100,8 +106,13 @@ def packed(segments: Segments) -> Iterator[None]:
         yield
 
 
-def run_packed(work: Callable[[], torch.Tensor], segments: Segments, rooms: Rooms) -> torch.Tensor:
-    """Return what a forward pass gives, with one wait for the device at its end.
+def run_packed(
+    work: Callable[[], torch.Tensor],
+    segments: Segments,
+    rooms: Rooms,
+    later: list[Callable[[], bool]] | None = None,
+) -> torch.Tensor:
+    """Return what a forward pass gives.
 
     Parameters
     ----------
@@ -112,6 +123,9 @@ def run_packed(work: Callable[[], torch.Tensor], segments: Segments, rooms: Room
         What the rows of the pass are.
     rooms : Rooms
         What is known of the model, and learns.
+    later : list, optional
+        Gets what waits for the device and says whether the result holds; if not, the pass is to
+        be run again by the caller. By default both is done here.
 
     Notes
     -----
@@ -120,10 +134,13 @@ def run_packed(work: Callable[[], torch.Tensor], segments: Segments, rooms: Room
     pack = _Pack(segments, rooms)
     with _current(pack):
         found = work()
+    pack.end()
+    if later is not None:
+        later.append(pack.fits)
+        return found
     if pack.fits():
         return found
     del found
-    rooms.forget()
     return run_packed(work, segments, rooms)
 
 
