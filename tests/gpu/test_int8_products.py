@@ -55,11 +55,12 @@ def test_columns_are_dequantized_as_bitsandbytes_does(count):
 @pytest.mark.parametrize("has_bias", [False, True])
 def test_kernels_of_our_own_multiply_here(width, has_bias):
     weight, _, _ = make(1, 64, width, has_bias=has_bias)
-    assert isinstance(products_for(weight, torch.float16), FusedProducts)
+    assert isinstance(products_for(weight, torch.float16, 4096), FusedProducts)
 
 
 def test_what_they_are_not_made_for_is_left_to_bitsandbytes():
     uneven, _, _ = make(1, 64, 72)
-    assert isinstance(products_for(uneven, torch.float16), PlainProducts)
+    assert isinstance(products_for(uneven, torch.float16, 4096), PlainProducts)
     weight, _, _ = make(1, 64, 128)
-    assert isinstance(products_for(weight, torch.bfloat16), PlainProducts)
+    assert isinstance(products_for(weight, torch.bfloat16, 4096), PlainProducts)
+    assert isinstance(products_for(weight, torch.float16, 32), PlainProducts)

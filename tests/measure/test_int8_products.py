@@ -78,7 +78,7 @@ def test_a_lack_of_memory_is_no_answer(kernels):
 
 def test_a_cpu_has_the_products_of_bitsandbytes():
     weight = Weight(codes=torch.ones((8, 64), dtype=torch.int8), scales=torch.ones(8), bias=None)
-    assert isinstance(products_for(weight, torch.float16), PlainProducts)
+    assert isinstance(products_for(weight, torch.float16, 4096), PlainProducts)
 
 
 @pytest.mark.parametrize("has_bias", [False, True])

@@ -218,7 +218,7 @@ def _multiply(layer: Any, found: Codes, dtype: torch.dtype) -> torch.Tensor:  # 
         scales=layer.state.SCB,
         bias=layer.bias if layer.bias is None else layer.bias.to(dtype),
     )
-    products = products_for(weight, dtype)
+    products = products_for(weight, dtype, len(found.codes))
     product = products.product(found.codes, found.scales, weight)
     for kept in found.kept:
         product.addmm_(kept.values, products.columns(weight, kept.columns))
