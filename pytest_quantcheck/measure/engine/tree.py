@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from pytest_quantcheck.measure.engine.kernels.exact_norms import ExactNorms
+from pytest_quantcheck.measure.engine.kernels.four_bit import FourBitLayers
 from pytest_quantcheck.measure.engine.kernels.gates import FusedGates
 from pytest_quantcheck.measure.engine.kernels.norms import FusedNorms
 from pytest_quantcheck.measure.engine.kernels.rotations import FusedRotations
@@ -86,11 +87,12 @@ class PackForward:
         self.longest = longest
         self.rooms = Rooms() if is_llm_int8(attention.model) else None
         self.fused: list[Replaced | FusedRotations] = []
-        """What one kernel computes for several: nothing on a CPU."""
+        """What kernels of our own compute: nothing on a CPU."""
         if device.startswith("cuda"):
             # LLM.int8 would amplify what the fused norms round differently
             norms = FusedNorms if self.rooms is None else ExactNorms
-            self.fused = [kind(attention.model) for kind in (FusedGates, FusedRotations, norms)]
+            kinds = (FusedGates, FusedRotations, norms, FourBitLayers)
+            self.fused = [kind(attention.model) for kind in kinds]
         self._attention = attention
         self._device = device
 

@@ -8,9 +8,11 @@ Each is tried against what it replaces before it is used, and left out where the
 `exact_norms`                   RMSNorm to the bit, for LLM.int8
 `gates`                         gated MLPs
 `rotations`                     rotary embeddings
+`four_bit`                      weights of bitsandbytes in NF4 and FP4, dequantized
 `log_softmax`                   log-softmax where only some of the values are needed
 `merges`                        attention in parts
 `triton_elementwise`,           kernels of Triton for them
+`triton_four_bit`,
 `triton_log_softmax`,
 `triton_merges`
 ==============================  ===================================================================
