@@ -63,8 +63,9 @@ def needed_examples(
 
     Notes
     -----
-    These are the formulas behind "about N more examples" in the summary. The exact test of right
-    or wrong answers may have up to 7 points less power at few flips.
+    These are the formulas behind "about N more examples" in the summary, for one test of all
+    examples; looks as they come take up to a tenth more. The exact test of right or wrong answers
+    may have up to 7 points less power at few flips.
 
     Examples
     --------

@@ -114,7 +114,8 @@ class CheckRecord:
     """The value of a `Reason`: `shown_over`."""
     note: str
     needed_n: int | None
-    """Examples in all for 80 % power at the estimate; None where no number would do."""
+    """Examples in all for 80 % power at the estimate, with looks where so many would be looked at;
+    None where no number would do."""
     power: float | None
     """Chance of FAIL with all examples where the truth is `power_at`; None where unknown."""
     power_at: float | None

@@ -18,6 +18,8 @@ from pytest_quantcheck.stats.noise import hold_back
 from pytest_quantcheck.stats.pilot import foreseen_chance
 from pytest_quantcheck.stats.procedures import judge, judge_weight_ratio
 from pytest_quantcheck.stats.scores import metric_level
+from pytest_quantcheck.stats.sequential.plan import foreseeing_looks
+from pytest_quantcheck.stats.sequential.trial import can_stop
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget, Gate, Target
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.measure.course import Course
     from pytest_quantcheck.measure.measurement import MeasuredPair, Measurement
     from pytest_quantcheck.plugin.watch import Settled
-    from pytest_quantcheck.stats.scores import ExampleScores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +85,8 @@ class Terms:
     target: Target
     is_waived: bool
     is_in_family: bool
-    may_stop: bool
-    """Whether the verdict may come before all examples are measured."""
+    looks_from: int | None
+    """Examples of a workload from which on the verdict may come early; None: never."""
 
 
 def evaluate(
@@ -110,8 +111,8 @@ def evaluate(
         pair = pair.restricted(budget.slice)
     reference, variant = pair.measurements
     metric = budget.limit.metric or correctness_metric(variant)
-    scores = reference.scores[metric], variant.scores[metric]
-    verdict = settled.verdict if settled else _judged(budget, *scores, terms)
+    bounds = variant.scores[metric].bounds
+    verdict = settled.verdict if settled else _judged(budget, (reference, variant), metric, terms)
     floor = noise_floor(budget.limit, pair, metric, terms)
     verdict = hold_back(verdict, floor=floor, bound=budget.limit.bound)
     about = About(
@@ -122,20 +123,24 @@ def evaluate(
         noise_floor=floor,
     )
     record = check_record(budget, pair, verdict=verdict, about=about, terms=terms)
-    return record if settled is None else _early(record, budget.limit, settled, scores[1].bounds)
+    return record if settled is None else _early(record, budget.limit, settled, bounds)
 
 
 def _judged(
-    budget: Budget, reference: ExampleScores, variant: ExampleScores, terms: Terms
+    budget: Budget, sides: tuple[Measurement, Measurement], metric: str, terms: Terms
 ) -> Verdict:
-    return judge(
-        budget.limit,
-        reference,
-        variant=variant,
-        levels=terms.levels,
-        target=terms.target,
-        gate=terms.gate,
+    """Return the verdict on all examples; those it needs may be so many that looks are due."""
+    limit, target = budget.limit, terms.target
+    reference, variant = (side.scores[metric] for side in sides)
+    verdict = judge(
+        limit, reference, variant=variant, levels=terms.levels, target=target, gate=terms.gate
     )
+    if verdict.needed_n is None or terms.looks_from is None or not can_stop(limit, target):
+        return verdict
+    in_workload = verdict.needed_n * sides[1].n_planned / verdict.estimate.n
+    if in_workload < terms.looks_from:
+        return verdict
+    return foreseeing_looks(verdict, limit, bounds=variant.bounds)
 
 
 def _early(

@@ -276,7 +276,7 @@ class Quant:
             target=target,
             is_waived=waivers.covers(budget),
             is_in_family=waivers.shares_alpha(budget, settings),
-            may_stop=settings.may_stop(target),
+            looks_from=settings.looks_from(target),
         )
 
     def _decided(self, budget: Budget) -> CheckRecord:

@@ -193,12 +193,22 @@ class Planner:
         return Figures(
             smallest_fail=plan.smallest_fail(counted.n),
             largest_pass=plan.largest_pass(counted.n),
-            needed_n=plan.needed(plan.best),
+            needed_n=self._needed(plan, counted),
             power=power,
             power_at=gross,
             is_toothless=power is not None and power < _TEETH and is_counted,
             expected_n=self._expected(plan, counted),
         )
+
+    def _needed(self, plan: Plan, counted: _Counted) -> int | None:
+        """Return the examples for PASS, more of them where so many are looked at as they come."""
+        from pytest_quantcheck.stats.sequential.plan import needed_with_looks
+
+        needed, smallest = plan.needed(plan.best), self._session.settings.sequential.smallest
+        if needed is None or smallest is None:
+            return needed
+        in_workload = needed * counted.in_workload / counted.n
+        return needed_with_looks(plan, plan.best) if in_workload >= smallest else needed
 
     def _expected(self, plan: Plan, counted: _Counted) -> int | None:
         """Return the examples until a verdict; None where all are measured in any case."""

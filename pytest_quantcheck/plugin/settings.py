@@ -87,6 +87,10 @@ class Settings:
             return self.sequential is Sequential.ON
         return self.sequential is not Sequential.OFF
 
+    def looks_from(self, target: Target) -> int | None:
+        """Return the examples of a workload from which on verdicts may; None: they may not."""
+        return self.sequential.smallest if self.may_stop(target) else None
+
 
 def read_settings(config: pytest.Config) -> Settings:
     """Return the settings of this run.

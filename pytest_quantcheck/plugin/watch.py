@@ -64,7 +64,7 @@ class Watch:
         stoppable = [
             budget
             for budget, terms in budgets.items()
-            if terms.may_stop and can_stop(budget.limit, terms.target)
+            if terms.looks_from is not None and can_stop(budget.limit, terms.target)
         ]
         self._needs_all = len(stoppable) < len(budgets)
         self._open = [_opened(budget, budgets[budget], course) for budget in stoppable]

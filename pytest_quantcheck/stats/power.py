@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from pytest_quantcheck.core.limit import Bound
 from pytest_quantcheck.stats.betting import log_capitals, negate
 from pytest_quantcheck.stats.inversion import normal_quantile, student_quantile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_quantcheck.core.verdict import Levels
+    from pytest_quantcheck.core.limit import Limit
+    from pytest_quantcheck.core.verdict import Levels, Verdict
     from pytest_quantcheck.stats.ratio_mean import ClusterSums, RatioMean
 
 POWER = 0.8
@@ -30,6 +32,13 @@ def level_towards(estimate: float, *, limit: float, levels: Levels) -> float | N
     if estimate == limit:
         return None
     return levels.alpha_pass if estimate < limit else levels.alpha_fail
+
+
+def level_of_open(verdict: Verdict, limit: Limit, levels: Levels) -> float:
+    """Return the level of the test that an open verdict's estimate points to, whose plan it has."""
+    sign = 1 if limit.bound is Bound.UPPER else -1
+    alpha = level_towards(sign * verdict.estimate.value, limit=sign * limit.value, levels=levels)
+    return levels.alpha_fail if alpha is None else alpha
 
 
 def round_up(needed: float, *, at_least: int) -> int | None:

@@ -59,6 +59,24 @@ def test_what_is_not_decided_earlier_is_decided_on_all(project):
     result.stdout.no_fnmatch_line("* of 2,400)*")
 
 
+def test_more_examples_than_one_test_takes_are_asked_for_where_they_will_be_looked_at(project):
+    project.tests(
+        "small = large('small', n=100)\n"
+        + budget("mild", "max_accuracy_drop=0.017", "quiz")
+        + budget("mild", "max_accuracy_drop=0.16", "small")
+        + "def test_a(quant): ..."
+    )
+    needed = {}
+    for setting in ("off", "auto"):
+        project.run("--quant-json=run.json", f"--quant-sequential={setting}")
+        checks = project.record()["checks"]
+        needed[setting] = {one["workload"]: one["needed_n"] for one in checks}
+
+    one_test, looked_at = needed["off"], needed["auto"]
+    assert looked_at["quiz"] == pytest.approx(1.09 * one_test["quiz"], rel=0.01)
+    assert looked_at["small"] == one_test["small"] < 2000
+
+
 @pytest.mark.parametrize(
     ("n", "setting", "expected"),
     [

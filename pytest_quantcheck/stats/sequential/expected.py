@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from pytest_quantcheck.stats.inversion import normal_quantile
 from pytest_quantcheck.stats.power import POWER
 from pytest_quantcheck.stats.sequential.boundaries import boundary
+from pytest_quantcheck.stats.sequential.crossing import Paths
 from pytest_quantcheck.stats.sequential.population import LOOK_SHARE
-
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(256)
-_SPREADS = 9.0
-"""Paths farther than so many standard errors from their mean are left out."""
 
 
 def expected_examples(
@@ -36,26 +31,20 @@ def expected_examples(
     failures earlier still; right or wrong answers that rarely differ are less than normal.
     """
     n = looks[-1]
-    expected, going = 0.0, 1.0
-    time, nodes, masses = 0.0, np.zeros(1), np.ones(1)
+    expected, paths = 0.0, Paths(drift=drift)
     times: tuple[float, ...] = ()
     for look in looks[:-1]:
-        step, time = look / n - time, look / n
-        times = (*times, time)
-        root = math.sqrt(time)
-        low = max(-boundary(times, LOOK_SHARE * against), drift * root - _SPREADS) * root
-        high = min(boundary(times, LOOK_SHARE * towards), drift * root + _SPREADS) * root
-        if low >= high:
-            return expected + look * going
-        places = low + (high - low) / 2 * (_NODES + 1)
-        distances = (places[:, None] - nodes - drift * step) / math.sqrt(step)
-        kernel = np.exp(-(distances**2) / 2) / math.sqrt(2 * math.pi * step)
-        masses = (high - low) / 2 * _WEIGHTS * (kernel @ masses)
-        nodes = places
-        still = min(going, float(np.sum(masses)))
-        expected += look * (going - still)
-        going = still
-    return expected + n * going
+        times = (*times, look / n)
+        still = paths.until(
+            times[-1],
+            low=-boundary(times, LOOK_SHARE * against),
+            high=boundary(times, LOOK_SHARE * towards),
+        )
+        if still is None:
+            return expected + look * paths.chance
+        expected += look * (paths.chance - still.chance)
+        paths = still
+    return expected + n * paths.chance
 
 
 def drift_of(n: int, *, needed: float, alpha: float) -> float:

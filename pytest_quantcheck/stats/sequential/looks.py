@@ -14,8 +14,10 @@ from pytest_quantcheck.core.verdict import Levels, Outcome, Reason, Verdict
 from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail, p_fail, p_pass
 from pytest_quantcheck.stats.decide import decide
 from pytest_quantcheck.stats.means import PValues
+from pytest_quantcheck.stats.power import level_of_open
 from pytest_quantcheck.stats.procedures import examine, settle
 from pytest_quantcheck.stats.sequential.boundaries import nominal_level
+from pytest_quantcheck.stats.sequential.crossing import examples_factor
 from pytest_quantcheck.stats.sequential.skewed import straighten
 from pytest_quantcheck.stats.tango import PairedCounts, tango_p_pass
 
@@ -101,6 +103,19 @@ class Looks:
         evidence = self._examine(prefix, levels)
         bounds = prefix.scores(self.n)[1].bounds
         return settle(self._limit, evidence, bounds=bounds, levels=levels)
+
+    def needed(self, at_look: Verdict) -> int | None:
+        """Return the examples needed with all looks, where those of the last one alone are known.
+
+        `at_look` is INCONCLUSIVE, planned at the last look's level.
+        """
+        if at_look.needed_n is None:
+            return None
+        alpha, last = (
+            level_of_open(at_look, self._limit, levels) for levels in (self._levels, self.levels())
+        )
+        factor = examples_factor(self._times, alpha, planned_at=last)
+        return max(math.ceil(at_look.needed_n * factor), at_look.estimate.n + 1)
 
     def _examine(self, prefix: Prefix, levels: Levels) -> Evidence:
         """Return the evidence of the examples up to the last look taken."""

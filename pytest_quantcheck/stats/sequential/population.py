@@ -115,7 +115,8 @@ class PopulationTest:
             p_fail=p_values.p_fail,
             method=f"{verdict.estimate.method}, {_METHOD}{' and bets' if self._bets else ''}",
         )
-        verdict = replace(verdict, levels=self._levels, estimate=estimate)
+        needed = self._looks.needed(verdict) if outcome is Outcome.INCONCLUSIVE else None
+        verdict = replace(verdict, levels=self._levels, estimate=estimate, needed_n=needed)
         return verdict if self._side is None else _decided(verdict, self._side)
 
     def _judge_at_look(self, prefix: Prefix, outcome: Outcome) -> Verdict | None:
@@ -160,4 +161,4 @@ def _scale(levels: Levels, share: float) -> Levels:
 def _decided(verdict: Verdict, side: Outcome) -> Verdict:
     """Return the verdict as the bets have it."""
     reason = Reason.SHOWN_WITHIN if side is Outcome.PASS else Reason.SHOWN_OVER
-    return replace(verdict, outcome=side, reason=reason, needed_n=None)
+    return replace(verdict, outcome=side, reason=reason)

@@ -10,6 +10,7 @@ from pytest_quantcheck.core.metric import METRICS, Scale, compares_models
 from pytest_quantcheck.stats.procedures import judge
 from pytest_quantcheck.stats.sequential.contrast import make_contrast, metric_of, scales_of
 from pytest_quantcheck.stats.sequential.dataset import DatasetTest
+from pytest_quantcheck.stats.sequential.plan import foreseeing_looks
 from pytest_quantcheck.stats.sequential.population import PopulationTest
 from pytest_quantcheck.stats.sequential.prefix import Plan, Prefix
 from pytest_quantcheck.stats.sequential.schedule import Pace, pace_of
@@ -160,6 +161,7 @@ class Trial:
 
     def _judge_all(self) -> Verdict:
         reference, variant = self._prefix.scores()
-        return judge(
+        verdict = judge(
             self._limit, reference, variant=variant, levels=self._levels, target=self._target
         )
+        return foreseeing_looks(verdict, self._limit, bounds=variant.bounds)
