@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.settings import Settings
     from pytest_quantcheck.plugin.waiver import Waivers
 
+_MODELS = {"fp16_model", "int8_model", "int4_model"}
+"""Fixtures of built-in variants, by which `-k int4` selects plain tests too."""
 USAGE_ERROR = pytest.StashKey[str]()
 """What is wrong with a test that could not be refused when it was collected."""
 
@@ -92,6 +94,7 @@ class Collection:
     ) -> Generator[None, object, object]:
         """Plan and count before anything is deselected; group our items by variant."""
         for item in items:
+            item.extra_keyword_matches |= _MODELS & {*getattr(item, "fixturenames", ())}
             self._plan(item)
         self._count([item.stash[PLAN] for item in items if PLAN in item.stash])
         items[:] = collect.grouped(items)

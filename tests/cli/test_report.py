@@ -68,6 +68,13 @@ def test_json_is_what_pytest_wrote(path, quantcheck):
     assert quantcheck("report", path, "--format=json") == path.read_text(encoding="utf-8")
 
 
+def test_html_is_short_for_its_format(path, quantcheck):
+    page = quantcheck("report", path, "--html")
+
+    assert page.startswith("<!doctype html>")
+    assert page == quantcheck("report", path, "--format=html")
+
+
 def test_annotations_lead_from_the_checkout_to_the_current_folder(path, quantcheck, monkeypatch):
     monkeypatch.chdir(path.parent)
     monkeypatch.setenv("GITHUB_WORKSPACE", str(path.parent.parent))

@@ -27,6 +27,23 @@ def test_plain_tests_get_handles_and_no_verdict(project, how):
     result.stdout.no_fnmatch_line("*quantcheck:*")
 
 
+def test_k_selects_plain_tests_by_the_variant_of_their_model(project):
+    project.tests(
+        "def test_refuses(int4_model): assert int4_model.generate('write 1') == 'wrong'\n"
+        "@pytest.fixture\ndef answer(int4_model): return int4_model.generate('write 1')\n"
+        "def test_says(answer): assert answer == 'wrong'\n"
+        "def test_answers(int8_model): ...\n"
+        "def test_each(quant_variant): ...\n"
+        "def test_nothing(): ...\n"
+    )
+
+    selected = project.run("-k", "int4")
+    others = project.run("-k", "not int4", "-v")
+
+    selected.assert_outcomes(passed=3, deselected=3)
+    others.assert_outcomes(passed=3, deselected=3)
+
+
 def test_a_handle_of_no_variant_is_a_collection_error(project, how):
     settings = project.pytester.path / "pyproject.toml"
     text = settings.read_text(encoding="utf-8").replace('quant_variants = ["int8", "int4"]', "")

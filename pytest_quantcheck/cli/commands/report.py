@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     known = "; ".join(f"{name}: {one.summary}" for name, one in FORMATS.items())
     parser.add_argument("--format", choices=FORMATS, default="terminal", help=f"{known} [terminal]")
+    parser.add_argument(
+        "--html", dest="format", action="store_const", const="html", help="as --format=html"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write there [stdout]")
     parser.add_argument(
         "--redact",
