@@ -18,28 +18,20 @@ def dequantize_kernel(  # type: ignore[no-untyped-def]
     count,
     BLOCK: tl.constexpr,
     WORDS: tl.constexpr,
-    STEPS: tl.constexpr,
 ):
     """Scale values of a table of 16, in blocks of BLOCK; `count`: of words of eight codes.
 
-    With a thread for each of WORDS words, it reads 32 bits and writes 128 at each step, and
-    nothing passes between threads.
+    With a thread for each of WORDS words, it reads 32 bits and writes 128, and nothing passes
+    between threads.
     """
     words = codes.to(tl.pointer_type(tl.uint32))
     part = tl.arange(0, 8)
     shift = (part ^ 1) * 4  # of the two codes of a byte, the high one is the first
-    first = tl.program_id(0).to(tl.int64) * (STEPS * WORDS) + tl.arange(0, WORDS)
-    packed = ()
-    scale = ()
-    for step in tl.static_range(STEPS):  # no load waits for a store of the step before
-        word = first + step * WORDS
-        inside = word < count
-        block = word // (BLOCK // 8)
-        packed += (tl.load(words + word, mask=inside, other=0),)  # type: ignore[assignment]
-        scale += (tl.load(absmax + block, mask=inside, other=0.0),)  # type: ignore[assignment]
-    for step in tl.static_range(STEPS):
-        word = first + step * WORDS
-        code = (packed[step][:, None] >> shift[None, :]) & 15
-        value = tl.load(table + code) * scale[step][:, None]
-        to = weight + word[:, None] * 8 + part[None, :]
-        tl.store(to, value.to(weight.dtype.element_ty), mask=(word < count)[:, None])
+    word = tl.program_id(0).to(tl.int64) * WORDS + tl.arange(0, WORDS)
+    inside = word < count
+    packed = tl.load(words + word, mask=inside, other=0)
+    scale = tl.load(absmax + word // (BLOCK // 8), mask=inside, other=0.0)
+    code = (packed[:, None] >> shift[None, :]) & 15
+    value = tl.load(table + code) * scale[:, None]
+    to = weight + word[:, None] * 8 + part[None, :]
+    tl.store(to, value.to(weight.dtype.element_ty), mask=inside[:, None])
