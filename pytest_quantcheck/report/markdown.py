@@ -90,7 +90,7 @@ def _blocks(run: RunRecord) -> Iterator[str]:
 
 def _of_model(run: RunRecord) -> Iterator[str]:
     if run.checks:
-        yield from _table(table.check_rows(run.checks), table.RIGHT)
+        yield from _table([row.cells for row in table.check_rows(run.checks)], table.RIGHT)
     yield from _list([*map(also_failing, run.also_failing), *map(noise, run.noise)])
     if rows := variant_table.variant_rows(run):
         yield from _table(rows, variant_table.RIGHT)

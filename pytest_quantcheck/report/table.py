@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _EXPENDABLE = ("variant ", "reference", "n", "")
 """Columns given up, in this order, where the terminal is too narrow."""
+_MOST_NAMED = 3
+"""Tests whose names a row has room for."""
 RIGHT = {"reference", "n"}
 """Columns that stand flush right."""
 _LEVELS = {
@@ -39,6 +41,16 @@ class Line:
     outcome: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One row of the table of checks."""
+
+    check: CheckRecord
+    """The first of those that the row stands for."""
+    cells: dict[str, str]
+    """By header; what the variant reaches is under `variant `."""
+
+
 def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     """Return the table of checks, at most `width` wide.
 
@@ -48,44 +60,43 @@ def check_table(checks: Sequence[CheckRecord], *, width: int) -> list[Line]:
     if not checks:
         return []
     rows = check_rows(checks)
-    for columns, lines in _tables(checks, rows):
+    shown = [row.check for row in rows]
+    for columns, lines in _tables(rows):
         if max(map(len, lines)) <= width:
-            outcomes: list[str | None] = [None, *(check.outcome for check in checks)]
+            outcomes: list[str | None] = [None, *(check.outcome for check in shown)]
             table = [Line(text=text, outcome=x) for text, x in zip(lines, outcomes, strict=True)]
-            more = [] if "" in columns else [*_remarks(checks, width), *_left_out(checks)]
+            more = [] if "" in columns else [*_remarks(shown, width), *_left_out(checks)]
             return table + more
-    return [*_sentences(checks, rows, width), *_left_out(checks)]
+    return [*_sentences(rows, width), *_left_out(checks)]
 
 
-def _tables(
-    checks: Sequence[CheckRecord], rows: Sequence[dict[str, str]]
-) -> Iterator[tuple[list[str], list[str]]]:
+def _tables(rows: Sequence[CheckRow]) -> Iterator[tuple[list[str], list[str]]]:
     """Yield columns and lines of the table, from its widest form to its narrowest."""
-    columns = list(rows[0])
-    yield columns, table_lines(rows, columns, right=RIGHT)
+    cells = [row.cells for row in rows]
+    columns = list(cells[0])
+    yield columns, table_lines(cells, columns, right=RIGHT)
     for column in _EXPENDABLE:
         columns = [name for name in columns if name != column]
-        yield columns, table_lines(rows, columns, right=RIGHT)
-    measured = _measured(checks)
+        yield columns, table_lines(cells, columns, right=RIGHT)
+    measured = _measured([row.check for row in rows])
     estimate = f"estimate {measured.partition(' ')[2]}"
     named = [
-        {**row, "variant": check.variant, estimate: row[measured]}
-        for row, check in zip(rows, checks, strict=True)
+        {**row.cells, "variant": row.check.variant, estimate: row.cells[measured]} for row in rows
     ]
     columns = [estimate if name == measured else name for name in columns]
     for is_tight in (False, True):
         yield columns, table_lines(named, columns, right=RIGHT, is_tight=is_tight)
 
 
-def _sentences(
-    checks: Sequence[CheckRecord], rows: Sequence[dict[str, str]], width: int
-) -> list[Line]:
-    """Return each check in lines of at most `width` columns, where words are no longer."""
+def _sentences(rows: Sequence[CheckRow], width: int) -> list[Line]:
+    """Return each row in lines of at most `width` columns, where words are no longer."""
     found: list[Line] = []
-    for row, check in zip(rows, checks, strict=True):
+    measured = _measured([row.check for row in rows])
+    for row in rows:
+        cells, check = row.cells, row.check
         text = (
-            f"{row['verdict']} {row['workload']} {check.variant} {row['metric']}: "
-            f"{row[_measured(checks)]}, budget {row['budget']}"
+            f"{cells['verdict']} {cells['workload']} {check.variant} {cells['metric']}: "
+            f"{cells[measured]}, budget {cells['budget']}"
         )
         text = "; ".join(filter(None, (text, wording.settling(check))))
         found += _wrapped(text, check.outcome, width)
@@ -107,14 +118,30 @@ def _wrapped(text: str, outcome: str, width: int) -> list[Line]:
     return [Line(text=line, outcome=outcome) for line in folded(text, width)]
 
 
-def check_rows(checks: Sequence[CheckRecord]) -> list[dict[str, str]]:
-    """Return the cells of each check by header; what the variant reaches is under `variant `."""
+def check_rows(checks: Sequence[CheckRecord]) -> list[CheckRow]:
+    """Return a row for each check; those of several tests that say the same share one."""
     measured = _measured(checks)
-    rows = [_check_row(check, measured) for check in checks]
-    if all(check.noise_floor is None for check in checks):
-        for row in rows:
-            del row["noise"]
+    left_out = {"noise"} if all(check.noise_floor is None for check in checks) else set()
+    alike: dict[tuple[str, ...], list[CheckRecord]] = {}
+    for check in checks:
+        alike.setdefault(tuple(_cells(check, measured).values()), []).append(check)
+    rows = []
+    for same in alike.values():
+        cells = _cells(same[0], measured)
+        cells[""] = "; ".join(filter(None, (cells[""], _stated(same))))
+        kept = {name: text for name, text in cells.items() if name not in left_out}
+        rows.append(CheckRow(check=same[0], cells=kept))
     return rows
+
+
+def _stated(same: Sequence[CheckRecord]) -> str:
+    """Return which tests state a budget; nothing where it is stated once."""
+    tests = dict.fromkeys(check.nodeid.partition("[")[0].rpartition("::")[2] for check in same)
+    if len(same) == 1:
+        return ""
+    if len(tests) == 1:
+        return format_count(len(same), "budget")
+    return "in " + (", ".join(tests) if len(tests) <= _MOST_NAMED else f"{len(tests)} tests")
 
 
 def _measured(checks: Sequence[CheckRecord]) -> str:
@@ -137,7 +164,7 @@ def _left_out(checks: Sequence[CheckRecord]) -> list[Line]:
     return [Line(text=f" stopped early: {budgets}, after {few} to {most} of the examples")]
 
 
-def _check_row(check: CheckRecord, measured: str) -> dict[str, str]:
+def _cells(check: CheckRecord, measured: str) -> dict[str, str]:
     return {
         "workload": wording.place(check) or "(weights)",
         "variant": check.variant_label,

@@ -237,6 +237,7 @@ def test_heavier_weights_are_a_regression(write, compare):
     assert status == 1
     assert "(weights)" in printed
     assert compare(*paths[::-1])[0] == 0
+    assert compare(paths[0], paths[0])[0] == 0
 
 
 def test_runs_of_nothing_in_common_are_refused(write, compare):

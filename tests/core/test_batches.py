@@ -49,6 +49,12 @@ def test_the_first_batch_is_a_part_and_then_each_tenth_is():
     assert [place for part in parts for batch in part.batches for place in batch] == [*range(2000)]
 
 
+def test_the_first_batch_is_a_part_however_small():
+    parts = parts_of([(place,) for place in range(100)], (5, 8, 20, 100))
+
+    assert [[len(batch) for batch in part.batches] for part in parts] == [[5], [3, 12], [80]]
+
+
 def test_a_part_names_its_places_in_the_order_of_the_workload():
     (part,) = parts_of([(3, 1), (2,), (0,)], (4,))
 

@@ -130,7 +130,7 @@ def test_long_text_is_cut_in_the_middle():
 
 
 def test_a_large_run_is_cut_where_the_limit_is():
-    names = [replace(FAIL, nodeid=f"test_a.py::test_{n}") for n in range(1_200)]
+    names = [replace(FAIL, nodeid=f"test_a.py::test_{n}", n=n + 100) for n in range(1_200)]
 
     text = step_summary(known.run(*names), room_bytes=MOST_BYTES)
 

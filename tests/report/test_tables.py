@@ -60,6 +60,26 @@ def test_a_line_carries_the_outcome_that_colours_it():
     assert [line.outcome for line in lines] == [None, "inconclusive", "fail"]
 
 
+@pytest.mark.parametrize(
+    ("nodeids", "said"),
+    [
+        (["a.py::test_a[int4]"], "examples"),
+        (["a.py::test_a[int4]", "a.py::Test::test_b[int4-x::y]"], "examples; in test_a, test_b"),
+        (["a.py::test_a", "a.py::test_a"], "examples; 2 budgets"),
+        (["a.py::test_a", "a.py::test_b", "a.py::test_c", "a.py::test_d"], "examples; in 4 tests"),
+    ],
+)
+@pytest.mark.parametrize("width", [200, 120, 60])
+def test_budgets_that_say_the_same_share_a_row(nodeids, said, width):
+    alike = [replace(CHECK, nodeid=nodeid) for nodeid in nodeids]
+
+    lines = check_table([*alike, replace(CHECK, n=1_201)], width=width)
+
+    shown = [line.text for line in lines if "INCONCLUSIVE" in line.text and "pp" in line.text]
+    assert len(shown) == 2
+    assert all(line.endswith(said) for line in shown[:1] if width == 200)
+
+
 def test_weights_are_a_row_of_their_own_kind():
     weights = replace(
         CHECK,
