@@ -57,16 +57,25 @@ SEVERAL = """
 from pytest_quantcheck import exact_match, regex
 
 two = Generation.from_examples(
-    rows(100, prompt=lambda i: f"write {i}", answer="right"), name="two", max_new_tokens=8,
-    score=[exact_match(), regex("never")])
+    rows(100, prompt=lambda i: f"write {i}", answer="right",
+         slice=lambda i: "old" if i < 50 else "new"),
+    name="two", max_new_tokens=8, score=[exact_match(), regex("never")])
 """
 
 
-@pytest.mark.parametrize("floor", ["min_reference_exact_match=0.5", "min_reference_regex_match=0"])
-def test_a_floor_on_another_metric_or_of_nothing_silences_nothing(project, floor):
+@pytest.mark.parametrize(
+    "floor",
+    [
+        "min_reference_exact_match=0.5",
+        "min_reference_regex_match=0",
+        "slice='old', min_reference_regex_match=0.5",
+    ],
+)
+def test_a_floor_on_another_metric_of_a_slice_or_of_nothing_silences_nothing(project, floor):
     project.tests(
         SEVERAL + "@pytest.mark.quant_budget('int8', workload=two, max_exact_match_drop=0.5,"
-        f" max_regex_match_drop=0.5, {floor})\ndef test_two(quant): ..."
+        f" max_regex_match_drop=0.5)\n@pytest.mark.quant_budget('int8', workload=two, {floor})\n"
+        "def test_two(quant): ..."
     )
 
     result = project.run()

@@ -196,32 +196,38 @@ class Side:
     workload_name: str = "triage"
 
 
-@pytest.mark.parametrize(("n_slices", "found"), [(1, ["first"]), (40, [])])
-def test_many_slices_together_err_as_rarely_as_one_budget(n_slices, found):
-    n = 40
+def losing_in_the_first(metric, *, n_slices):
+    """Return a reference without a fault, and a variant with six in 40 of the first slice."""
+    n, is_fault = 40, metric == "empty"
     names = [f"e{i:04}" for i in range(n * n_slices)]
     slices = ["first", *(f"other {i}" for i in range(1, n_slices))]
     examples = [
         Example(id=name, item=DocumentItem(text=name), cluster=None, slice=slices[row // n])
         for row, name in enumerate(names)
     ]
-    sides = [
+    return tuple(
         Side(
             examples=tuple(examples),
             outputs=tuple(names),
             scores={
-                "accuracy": ExampleScores(
-                    metric="accuracy",
+                metric: ExampleScores(
+                    metric=metric,
                     ids=tuple(names),
-                    values=(np.arange(len(names)) >= n_lost).astype(float),
+                    values=((np.arange(len(names)) < n_lost) == is_fault).astype(float),
                     weights=np.ones(len(names)),
                 )
             },
         )
         for n_lost in (0, 6)
-    ]
+    )
 
-    limit = parse_limit("max_accuracy_drop", 0.05)
-    shown = collapsed(limit, "accuracy", sides=tuple(sides), levels=levels(0.05, 1))
+
+@pytest.mark.parametrize(("n_slices", "found"), [(1, ["first"]), (40, [])])
+@pytest.mark.parametrize("keyword", ["max_accuracy_drop", "max_empty_rise"])
+def test_many_slices_together_err_as_rarely_as_one_budget(keyword, n_slices, found):
+    metric = keyword.split("_")[1]
+    sides = losing_in_the_first(metric, n_slices=n_slices)
+
+    shown = collapsed(parse_limit(keyword, 0.05), metric, sides=sides, levels=levels(0.05, 1))
 
     assert [name for name, _ in shown] == found

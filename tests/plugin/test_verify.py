@@ -6,6 +6,7 @@ import altered_examples
 import pytest
 
 from pytest_quantcheck.cli.main import main
+from pytest_quantcheck.cli.rejudging import _is_close
 
 SUITE = """
 budget = pytest.mark.quant_budget
@@ -130,6 +131,15 @@ def test_a_record_that_says_something_else_is_found(run, project):
     place = "verdict: test_suite.py::test_whole[int4]: max_flip_rate on quiz: "
     assert f"{place}outcome fail in the record, pass from the scores\n" in printed
     assert f"{place}error rates 0.05 and 0.04 in the record" in printed
+
+
+@pytest.mark.parametrize(
+    ("kept", "found", "is_same"),
+    [(1e-9, 4e-7, False), (0.25, 0.2500001, True), (0.25, 0.2501, False), (0.0, 1e-13, True),
+     (None, None, True), (None, 0.0, False)],
+)  # fmt: skip
+def test_figures_are_compared_by_their_own_size(kept, found, is_same):
+    assert _is_close(kept, found, 1e-6) is is_same
 
 
 def test_whatever_changed_in_the_tree_is_found_and_named(project, verify):
