@@ -42,6 +42,21 @@ class Statistic(Enum):
     PEAK_MEMORY = "peak_memory"
     """Largest memory in use while the variant serves, in MiB: compared exactly."""
 
+    @property
+    def is_difference(self) -> bool:
+        """Whether it is a mean difference per example, in the unit of the metric."""
+        return self in {Statistic.DROP, Statistic.RISE}
+
+    @property
+    def is_flips(self) -> bool:
+        """Whether it is a share of examples that flip."""
+        return self in {Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
+
+    @property
+    def is_level(self) -> bool:
+        """Whether it is of one model alone."""
+        return self in {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
+
 
 _EXACT = {Statistic.WEIGHT_RATIO, Statistic.PEAK_MEMORY_RATIO, Statistic.PEAK_MEMORY}
 _OF_SERVING = {

@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.evaluate import Pair, Side
 
 _SMALLEST_LEVEL = 1e-6
-_NEEDS_A_REFERENCE = {*CHANGES, Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
-"""Statistics that show nothing where the reference knows nothing."""
-_OF_ONE_SIDE = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,7 @@ def warnings_of(pairs: Mapping[WorkloadLike, Pair], decisions: Sequence[Decision
 
 def _self_warnings(decisions: Sequence[Decision]) -> Iterator[str]:
     """Yield a warning if budgets compare the reference with itself, which none can fail."""
-    compared = (one for one in decisions if one.budget.limit.statistic not in _OF_ONE_SIDE)
+    compared = (one for one in decisions if not one.budget.limit.statistic.is_level)
     for name in dict.fromkeys(one.check.variant for one in compared if one.is_of_reference):
         yield (
             f"{name} is the reference itself, so that budgets on what it loses show nothing: leave "
@@ -99,7 +96,7 @@ def _chance_warnings(
     compared = [
         one.check.metric
         for one in decisions
-        if one.budget.limit.statistic in _NEEDS_A_REFERENCE
+        if _needs_a_reference(one.budget.limit.statistic)
         and METRICS[one.check.metric].is_correctness
     ]
     floored = {
@@ -112,6 +109,11 @@ def _chance_warnings(
     for metric in dict.fromkeys(compared or [correctness_metric(measurement)]):
         if metric not in floored:
             yield from _chance_warning(measurement, metric)
+
+
+def _needs_a_reference(statistic: Statistic) -> bool:
+    """Whether a statistic shows nothing where the reference knows nothing."""
+    return statistic in CHANGES or statistic.is_flips
 
 
 def _chance_warning(measurement: Measurement, metric: str) -> Iterator[str]:

@@ -82,12 +82,9 @@ def examine_flips(limit: Limit, pairs: PairedScores, *, levels: Levels) -> Evide
     if not pairs.is_binary:
         raise UsageError(f"{limit.keyword} counts right and wrong answers; see {pairs.metric.name}")
     _check_share(limit)
-    flipped = pairs.reference != pairs.variant
-    if limit.statistic is Statistic.HARMFUL_FLIPS:
-        flipped &= pairs.reference == 1
     evidence = examine_share(
         ShareQuestion(
-            hits=flipped,
+            hits=pairs.flips(limit.statistic),
             clusters=pairs.clusters,
             limit=limit.value,
             bound=Bound.UPPER,

@@ -80,7 +80,7 @@ def floor_of(limit: Limit, noise: Noise, *, reference_level: float) -> float | N
         None where the limit is on a level by itself, which compares nothing.
     """
     match limit.statistic:
-        case Statistic.DROP | Statistic.RISE | Statistic.FLIPS | Statistic.HARMFUL_FLIPS:
+        case found if found.is_difference or found.is_flips:
             return noise.most
         case Statistic.LOG_RATIO:
             return math.exp(noise.most)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
+from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS, Direction, Scale
 from pytest_quantcheck.errors import MeasurementError, UnpairedScoresError
 
@@ -83,6 +84,13 @@ class PairedScores:
     def n(self) -> int:
         """Number of examples."""
         return len(self.ids)
+
+    def flips(self, statistic: Statistic) -> NDArray[np.bool_]:
+        """Return (n,) which examples flip: all that do, or for HARMFUL_FLIPS those lost."""
+        flipped: NDArray[np.bool_] = self.reference != self.variant
+        if statistic is Statistic.HARMFUL_FLIPS:
+            flipped &= self.reference == 1
+        return flipped
 
     def as_higher_is_better(self) -> PairedScores:
         """Return the pairs with what is better when lower mirrored, so that losses are losses.

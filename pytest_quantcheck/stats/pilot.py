@@ -98,7 +98,7 @@ def _flips(limit: Limit, pilot: PilotRecord) -> float:
 def _shown_net(limit: Limit, pilot: PilotRecord) -> int:
     """Return how many of the flips the interval shows to be net loss, or net gain."""
     low, high = pilot.low, pilot.high
-    if limit.statistic not in {Statistic.DROP, Statistic.RISE} or low is None or high is None:
+    if not limit.statistic.is_difference or low is None or high is None:
         return 0
     return math.floor(max(low, -high, 0.0) * pilot.n)
 
@@ -109,7 +109,7 @@ def _design_effect(limit: Limit, pilot: PilotRecord) -> float | None:
     if pilot.n_clusters is None or error is None:
         return None
     value = pilot.value
-    if limit.statistic in {Statistic.DROP, Statistic.RISE} and "losses" in pilot.counts:
+    if limit.statistic.is_difference and "losses" in pilot.counts:
         flips = (pilot.counts["losses"] + pilot.counts["gains"]) / pilot.n
         alone = flips - value**2
     elif limit.statistic is Statistic.RECOVERY:

@@ -38,8 +38,6 @@ _NATS = (0.05, 0.5)
 _TOKENS = {"token": 1.0, "word": 1.3, "byte": 0.25}
 """In each unit of a loss, about."""
 _SCORES = (0.1, 0.25)
-_SHARES = {Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
-_LEVELS = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
 _PILOT = 100
 _FAR = 20.0
 _HALVINGS = 16
@@ -86,7 +84,7 @@ class Plan:
         limit, is_upper = self.limit, self.limit.bound is Bound.UPPER
         if limit.statistic in {Statistic.RECOVERY, Statistic.LOG_RATIO}:
             return 1.0
-        if limit.statistic not in _LEVELS:
+        if not limit.statistic.is_level:
             return 0.0
         return self._end(is_upper=not is_upper)
 
@@ -104,7 +102,7 @@ class Plan:
         """Return the highest or lowest value that is looked at."""
         if self.is_binary:
             return float(is_upper)
-        if self.assuming.bounds is not None and self.limit.statistic in _LEVELS:
+        if self.assuming.bounds is not None and self.limit.statistic.is_level:
             return self.assuming.bounds[is_upper]
         sign = 1.0 if is_upper else -1.0
         return self._unscaled(self._scaled(self.limit.value) + sign * _FAR * self.spread)
@@ -121,11 +119,16 @@ class Plan:
         return not self.is_binary and METRICS[self.limit.metric or ""].scale is Scale.NLL
 
     @property
+    def _is_share(self) -> bool:
+        """Whether right or wrong answers are counted on one side, or as flips: a single share."""
+        return self.limit.statistic.is_flips or self.limit.statistic.is_level
+
+    @property
     def spread(self) -> float:
         """Standard deviation over examples, given or assumed."""
         if self.assuming.spread is not None:
             return self.assuming.spread
-        is_level = self.limit.statistic in _LEVELS
+        is_level = self.limit.statistic.is_level
         if self.is_of_tokens:
             return _NATS[is_level] * _TOKENS[METRICS[self.limit.metric or ""].per]
         low, high = self.assuming.bounds or (0.0, 1.0)
@@ -141,7 +144,7 @@ class Plan:
         if not self.is_binary:
             error = self.spread * math.sqrt(self.assuming.effect / n)
             return self._mean_chance(error, df=clusters - 1, true=true, is_pass=is_pass)
-        if self.limit.statistic in _SHARES | _LEVELS:
+        if self._is_share:
             return self._share_chance(n, true=true, is_pass=is_pass)
         return self._pair_chance(n, true=true, is_pass=is_pass)
 
@@ -153,9 +156,9 @@ class Plan:
             return None
         alpha = self.levels.alpha_pass if is_pass else self.levels.alpha_fail
         least = max(MIN_EXAMPLES, math.ceil(MIN_CLUSTERS * self.assuming.cluster_size))
-        if not self.is_binary or (limit.statistic in _SHARES | _LEVELS and self._is_clustered):
+        if not self.is_binary or (self._is_share and self._is_clustered):
             needed = self._needed_of_clusters(true, alpha)
-        elif limit.statistic in _SHARES | _LEVELS:
+        elif self._is_share:
             needed = needed_for_share(true, limit=limit.value, alpha=alpha)
         else:
             needed = self._needed_pairs(true, alpha)
@@ -279,8 +282,7 @@ class Plan:
     def _edge(self, outcome: Outcome, n: int, *, towards: float) -> float | None:
         """Return the value nearest the limit at which `outcome` comes with 80 % power."""
         start = self._scaled(self.limit.value)
-        is_share = self.is_binary and self.limit.statistic in _SHARES | _LEVELS
-        steps = _STEPS if is_share and self._is_clustered else 1
+        steps = _STEPS if self.is_binary and self._is_share and self._is_clustered else 1
         far = (start + (self._scaled(towards) - start) * i / steps for i in range(1, steps + 1))
 
         def is_shown(scaled: float) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
-from pytest_quantcheck.core.limit import Bound, Statistic
+from pytest_quantcheck.core.limit import Bound
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.stats.betting import FRACTIONS
 from pytest_quantcheck.stats.binary import LARGEST_EXACT_N, nearest_p_fail
@@ -50,7 +50,6 @@ def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | Non
     the range between their bounds; without bounds 3·B for a change and a tenth of B past a level.
     """
     value, sign = limit.value, 1.0 if limit.bound is Bound.UPPER else -1.0
-    is_level = limit.statistic in {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
     match limit.unit:
         case Unit.RATIO:
             return max(0.0, 1 + sign * _gross(sign * (value - 1), _AT_LEAST))
@@ -60,7 +59,7 @@ def alternative(limit: Limit, bounds: tuple[float, float] | None) -> float | Non
             return _TIMES * value
         case Unit.SCORE:
             tenth = _AT_LEAST * (bounds[1] - bounds[0]) if bounds else None
-            if is_level:
+            if limit.statistic.is_level:
                 return value + sign * (_AT_LEAST * abs(value) if tenth is None else tenth)
             gross = _gross(value, 0.0 if tenth is None else tenth)
             return gross if gross > value else None

@@ -17,6 +17,7 @@ import pytest_quantcheck
 from pytest_quantcheck import errors, hookspecs, planning
 from pytest_quantcheck.cli.main import COMMANDS
 from pytest_quantcheck.cli.runs import read_run
+from pytest_quantcheck.core import grammar
 from pytest_quantcheck.core.grammar import keywords_of, parse_limit
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.protocols import BackendSpec
@@ -62,6 +63,13 @@ def test_every_limit_on_a_metric_is_listed(metric):
 
     assert known <= keywords_shown()
     assert metric.name in code("workloads")
+
+
+def test_every_limit_on_no_metric_is_listed():
+    known = {word for word, form in grammar._grammar().items() if form.metric is None}
+
+    assert len(known) > 2
+    assert known <= keywords_shown()
 
 
 def is_limit(keyword):

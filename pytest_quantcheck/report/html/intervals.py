@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS, Direction
 from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.report.html.axis import Axis
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 220, 24
 AXIS = Axis(low=-1.0, high=2.5, start=6, end=WIDTH - 6)
 """From as much better as the budget allows worse, to two and a half times the budget."""
-_CHANGES = {"drop", "rise", "flips", "harmful_flips"}
 _RATIOS = {"recovery", "log_ratio", "latency_ratio", "throughput_ratio", "peak_memory_ratio"}
 
 
@@ -75,7 +75,8 @@ def interval_of(check: CheckRecord) -> Interval | None:
 def _origin(check: CheckRecord) -> float | None:
     """Return the value of the statistic where nothing is degraded; None where there is none."""
     is_upper = check.bound == "upper"
-    if check.statistic in _CHANGES:
+    statistic = Statistic(check.statistic)
+    if statistic.is_difference or statistic.is_flips:
         return 0.0
     if check.statistic in _RATIOS:
         # A limit on the better side of 1 asks for a gain: what is used of it counts from 0.

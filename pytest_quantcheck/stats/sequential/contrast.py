@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.stats.paired import CheckedScores, PairedScores
     from pytest_quantcheck.stats.scores import ExampleScores
 
-_FLIPS = {Statistic.FLIPS, Statistic.HARMFUL_FLIPS}
-_LEVELS = {Statistic.VARIANT_LEVEL, Statistic.REFERENCE_LEVEL}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
@@ -94,7 +91,7 @@ def scales_of(limit: Limit, metric: Metric, bounds: tuple[float, float] | None) 
         kept = Reach(low=low - high, low_unit=low, high=high - low, high_unit=high)
         return Scales(sign=-1.0, origin=1.0, reach=kept, least=kept)
     both = Reach(low=-width, low_unit=1.0, high=width, high_unit=1.0)
-    if limit.statistic in _LEVELS:
+    if limit.statistic.is_level:
         is_upper = limit.bound is Bound.UPPER
         shortfall = Reach(low=0.0, low_unit=1.0, high=width, high_unit=1.0)
         return Scales(
@@ -104,14 +101,14 @@ def scales_of(limit: Limit, metric: Metric, bounds: tuple[float, float] | None) 
             least=shortfall,
         )
     least = Reach(low=0.0, low_unit=1.0, high=1.0, high_unit=1.0)
-    is_share = limit.statistic in _FLIPS
+    is_share = limit.statistic.is_flips
     return Scales(sign=1.0, origin=0.0, reach=both, least=least if is_share else both)
 
 
 def _span(
     limit: Limit, metric: Metric, bounds: tuple[float, float] | None
 ) -> tuple[float, float] | None:
-    if metric.scale is Scale.BINARY or limit.statistic in _FLIPS:
+    if metric.scale is Scale.BINARY or limit.statistic.is_flips:
         return 0.0, 1.0
     return None if metric.scale is Scale.NLL else bounds
 
@@ -124,16 +121,14 @@ def make_contrast(limit: Limit, reference: ExampleScores, variant: ExampleScores
     UnpairedScoresError, MeasurementError
         See `paired.align`.
     """
-    if limit.statistic in _LEVELS:
+    if limit.statistic.is_level:
         is_variant = limit.statistic is Statistic.VARIANT_LEVEL
         scores = check_scores(variant, role="variant") if is_variant else check_reference(reference)
         return _gather(scores, _shortfalls(limit, scores), np.ones(scores.n))
     pairs = align(reference, variant)
-    if limit.statistic in _FLIPS:
-        flipped = pairs.reference != pairs.variant
-        if limit.statistic is Statistic.HARMFUL_FLIPS:
-            flipped &= pairs.reference == 1
-        return _gather(pairs, flipped.astype(np.float64), np.ones(pairs.n))
+    if limit.statistic.is_flips:
+        flips = pairs.flips(limit.statistic).astype(np.float64)
+        return _gather(pairs, flips, np.ones(pairs.n))
     kept = limit.statistic is Statistic.RECOVERY
     pairs = pairs if kept else pairs.as_higher_is_better()
     units = pairs.reference if kept else pairs.weights

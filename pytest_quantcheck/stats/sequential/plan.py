@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_quantcheck.core.limit import Bound, Statistic
+from pytest_quantcheck.core.limit import Bound
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.stats.power import level_of_open
 from pytest_quantcheck.stats.sequential.contrast import scales_of
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _DIGITS = 2
 """Of the times of looks: whole examples hardly matter, and budgets share their factors."""
-_CHANGES = {Statistic.DROP, Statistic.RISE}
 
 
 def expected_n(plan: Plan, n: int, *, true: float) -> int:
@@ -35,7 +34,7 @@ def expected_n(plan: Plan, n: int, *, true: float) -> int:
     alone.
     """
     limit, levels = plan.limit, plan.levels
-    if plan.is_binary and limit.statistic in _CHANGES and plan.assuming.effect == 1:
+    if plan.is_binary and limit.statistic.is_difference and plan.assuming.effect == 1:
         losses, gains, _ = plan.pairs(true)
         return round(expected_of_counts((losses, gains), n, limit=limit.value, levels=levels))
     is_within = (true < limit.value) is (limit.bound is Bound.UPPER)
