@@ -138,8 +138,7 @@ class Plan:
         """Return the chance of PASS or FAIL with n examples where `true` is the truth."""
         is_pass = outcome is Outcome.PASS
         clusters = n / self.assuming.cluster_size
-        is_clustered = self.assuming.cluster_size > 1
-        if is_pass and (n < MIN_EXAMPLES or (is_clustered and clusters < MIN_CLUSTERS)):
+        if is_pass and (n < MIN_EXAMPLES or (self._is_clustered and clusters < MIN_CLUSTERS)):
             return 0.0
         if not self.is_binary:
             error = self.spread * math.sqrt(self.assuming.effect / n)
