@@ -26,6 +26,8 @@ class ExampleRecord:
     prompt: str
     """At most 20,000 characters, as all texts here; of a longer one the middle is left out."""
     expected: str
+    fields: dict[str, str]
+    """Of the data, those that neither workload nor prompt read; at most 200 characters each."""
     reference_output: str
     variant_output: str
     reference_value: float

@@ -96,6 +96,7 @@ def _example(example: ExampleRecord) -> ExampleRecord:
         example,
         prompt=REDACTED,
         expected=REDACTED,
+        fields={},
         reference_output=REDACTED,
         variant_output=REDACTED,
     )

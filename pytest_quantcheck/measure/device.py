@@ -23,6 +23,8 @@ class DeviceInfo:
     """As its maker names it: `NVIDIA H100 80GB HBM3`."""
     others: tuple[str, ...] = ()
     """Further GPUs that a model too large for one may be spread over; none if one was named."""
+    is_stand_in: bool = False
+    """Whether it is the CPU because there is no GPU, and nobody named it."""
 
 
 def is_device(asked: str) -> bool:
@@ -56,7 +58,7 @@ def choose_device(asked: str, *, require_gpu: bool = False) -> DeviceInfo:
         raise UsageError(f"device {asked!r}: expected auto, cpu, cuda or cuda:N")
     match, count = _CUDA.fullmatch(asked), _cuda_devices()
     if asked == "auto" and not count and not require_gpu:
-        return DeviceInfo(device="cpu", name=_cpu_name(_CPUINFO))
+        return DeviceInfo(device="cpu", name=_cpu_name(_CPUINFO), is_stand_in=True)
     return _cuda_device(asked, int((match and match["index"]) or 0), count)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ _N_WORST = 5
 _N_BEST = 1
 _MOST_SLICES = 20
 _LONGEST_TEXT = 20_000
+_MOST_FIELDS, _LONGEST_FIELD = 10, 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +146,7 @@ def _record(
         slice=example.slice,
         prompt=capped(prompt),
         expected=capped(expected),
+        fields=_fields(example),
         reference_output=texts[0],
         variant_output=texts[1],
         reference_value=values[0][example.id],
@@ -153,6 +156,17 @@ def _record(
         variant_margin=outputs[1].margin,
         first_divergence=first_divergence(outputs[0].tokens, outputs[1].tokens),
     )
+
+
+def _fields(example: Example[Any]) -> dict[str, str]:
+    """Return what the data says besides of an example, as short texts."""
+    texts = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in list(example.extra.items())[:_MOST_FIELDS]
+    }
+    return {
+        capped(name, _LONGEST_FIELD): capped(text, _LONGEST_FIELD) for name, text in texts.items()
+    }
 
 
 def capped(text: str, longest: int = _LONGEST_TEXT) -> str:

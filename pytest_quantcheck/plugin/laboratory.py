@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.collect import ItemPlan
     from pytest_quantcheck.plugin.session import QuantcheckSession
 
+_NO_GPU = (
+    "there is no CUDA device, so models ran on the CPU ({}); quant_device=cpu says that it is meant"
+)
 _VERSIONS = (
     "pytest-quantcheck",
     "torch",
@@ -174,9 +177,10 @@ class Laboratory:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the reader of a report should know of what is kept between runs."""
+        """What the reader of a report should know of the device, and of what earlier runs kept."""
+        found = [_NO_GPU.format(self.device.name)] if self.device.is_stand_in else []
         kept = (self._archive, self.pool.source.quantized)
-        return tuple(text for one in kept if one for text in one.notices)
+        return (*found, *(text for one in kept if one for text in one.notices))
 
     def variant(self, name: str) -> Variant:
         """Return the variant called `name`."""

@@ -97,9 +97,16 @@ def _example(check: CheckRecord, example: ExampleRecord, layout: Layout) -> list
     if example.prompt == REDACTED:
         return [head + change]
     body = _prompt(example.prompt, layout)
+    if example.fields:
+        body += [text_of(line) for line in wrap(cells(fields_text(example)), layout.columns)]
     if not wording.is_of_documents(check):
         body += _expected(check, example, layout) + _answers(example, layout)
     return [head + change, *((_INDENT + line).rstrip() for line in body)]
+
+
+def fields_text(example: ExampleRecord) -> str:
+    """Return what the data says besides: `level: 3, source: faq`."""
+    return ", ".join(f"{name}: {' '.join(text.split())}" for name, text in example.fields.items())
 
 
 def _change(check: CheckRecord, example: ExampleRecord) -> str:

@@ -46,6 +46,8 @@ class Workload(Generic[ItemT_co]):
     """Metrics it reports; the first is the one shown in tables."""
     item_fields: ClassVar[tuple[str, ...]]
     """Fields of a row that make the item."""
+    template_fields: tuple[str, ...] = ()
+    """Others that the prompt shows."""
 
     def __init__(self, source: Source, *, name: str, max_examples: int | None = None) -> None:
         self.name = checked_name(name)
@@ -194,7 +196,7 @@ class Workload(Generic[ItemT_co]):
 
     def _example(self, row: Row) -> Example[ItemT_co]:
         item = self.item(row)
-        known = {*SHARED_FIELDS, *self.item_fields}
+        known = {*SHARED_FIELDS, *self.item_fields, *self.template_fields}
         return Example(
             id=label(row, "id") or f"{row.number}",
             item=item,

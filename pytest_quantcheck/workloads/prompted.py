@@ -72,8 +72,10 @@ class Prompted(Workload[ItemT_co]):
         super().__init__(source, name=name, max_examples=max_examples)
         self.prompting = checked_prompting(options, f"workload {name}")
         self._shots: tuple[Shot, ...] | None = None
-        if self.prompting.template and isinstance(source, MemorySource):
-            self._check_fields(self.prompting.template.fields, source)
+        if self.prompting.template:
+            self.template_fields = self.prompting.template.fields
+            if isinstance(source, MemorySource):
+                self._check_fields(self.template_fields, source)
 
     @classmethod
     def _placed(

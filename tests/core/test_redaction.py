@@ -25,6 +25,7 @@ FLIP = replace(
     example="SECRET-7",
     prompt="PRIVATE",
     expected="PRIVATE",
+    fields={"PRIVATE": "PRIVATE"},
     reference_output="PRIVATE",
     variant_output="PRIVATE",
 )

@@ -71,6 +71,12 @@ def test_a_device_that_is_not_there_is_a_usage_error(
         choose_device(asked, require_gpu=require_gpu)
 
 
+def test_a_cpu_that_nobody_named_stands_in_for_a_gpu(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", fake_torch())
+    assert choose_device("auto").is_stand_in
+    assert not choose_device("cpu").is_stand_in
+
+
 def test_further_gpus_are_known_unless_one_was_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", fake_torch("A", "B", "C"))
     assert choose_device("auto").others == choose_device("cuda").others == ("cuda:1", "cuda:2")

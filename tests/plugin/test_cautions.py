@@ -61,3 +61,15 @@ def test_a_floor_of_the_reference_is_no_comparison(project):
     )
 
     project.run().stdout.no_fnmatch_line("*is the reference itself*")
+
+
+def test_a_run_that_fell_back_to_the_cpu_says_so(project, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    project.tests(
+        "@pytest.mark.quant_budget('int8', max_weight_memory_ratio=0.9)\ndef test_a(quant): ..."
+    )
+
+    said = [project.run(f"--quant-device={name}").stdout.str() for name in ("auto", "cpu")]
+
+    assert said[0].count("warning: there is no CUDA device, so models ran on the CPU (") == 1
+    assert "no CUDA device" not in said[1]

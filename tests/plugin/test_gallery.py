@@ -1,6 +1,7 @@
 """Which examples are shown, and how much of them is kept."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -39,6 +40,21 @@ def measured(values, *, texts=None, margins=None, slices=None, prompt="ask", tok
         ),
         tokens=1, seconds=1.0, compute_dtype="float32", first_token_ids=(1,),
     )  # fmt: skip
+
+
+def test_fields_of_the_data_that_nobody_reads_are_kept_as_short_texts():
+    before, after = measured([1] * N), measured([0] + [1] * (N - 1))
+    extra = {"source": "shop" * 100, "tags": ["a", "é"], "level": 3} | {
+        f"f{i}": i for i in range(9)
+    }
+    examples = (replace(after.examples[0], extra=extra), *after.examples[1:])
+
+    (shown,) = examine_changes(before, replace(after, examples=examples), "exact_match").shown
+
+    assert shown.fields["source"].startswith("shopshop")
+    assert "200 characters left out" in shown.fields["source"]
+    assert (shown.fields["tags"], shown.fields["level"]) == ('["a", "é"]', "3")
+    assert len(shown.fields) == 10
 
 
 def test_lost_ones_come_first_by_the_margin_fallen_then_one_gained():

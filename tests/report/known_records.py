@@ -21,6 +21,7 @@ FLIP = ExampleRecord(
     slice="billing",
     prompt="Which queue?\nMy card was charged twice.",
     expected=" billing",
+    fields={},
     reference_output=" billing",
     variant_output=" returns",
     reference_value=1.0,

@@ -89,6 +89,15 @@ def test_long_texts_stand_side_by_side_where_the_terminal_is_wide():
     assert any(re.fullmatch(r" +\^\^ +\| +\^", line) for line in lines)
 
 
+def test_what_the_data_says_besides_stands_below_the_prompt():
+    lines = gallery(replace(FLIP, fields={"source": "shop\n\x1b[31m", "level": "3"}))
+
+    assert lines[2:4] == [
+        "      Which queue? My card was charged twice.",
+        "      source: shop \\x1b[31m, level: 3",
+    ]
+
+
 def test_all_of_a_text_is_shown_on_demand():
     prompt = "Be kind.\n" * 300 + "What is it?"
     long = replace(LONG, prompt=prompt)

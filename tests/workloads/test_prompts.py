@@ -36,6 +36,16 @@ def turn(role, content):
     return {"role": role, "content": content}
 
 
+def test_fields_that_the_template_shows_are_no_others():
+    workload = MultipleChoice.from_examples(
+        [{"subject": "late", "level": 3, "choices": ["a", "b"], "answer": 0}],
+        name="quiz",
+        template="About {subject}:",
+    )
+
+    assert [one.extra for one in workload.examples()] == [{"level": 3}]
+
+
 def test_a_prompt_alone_is_asked_as_it_stands():
     assert asked(generation()) == Asked(text="2 + 2?")
 

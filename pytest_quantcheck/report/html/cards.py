@@ -10,6 +10,7 @@ from pytest_quantcheck.core.quantity import Unit
 from pytest_quantcheck.core.record import ExampleRecord
 from pytest_quantcheck.core.redaction import REDACTED
 from pytest_quantcheck.report import wording
+from pytest_quantcheck.report.gallery import fields_text
 from pytest_quantcheck.report.html.texts import as_script_data, capped, capped_pair, shown
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ def _recorded(metric: str, record: ExamplesRecord, reference: ExamplesRecord) ->
             slice=_at(record.slices, place),
             prompt=_at(record.prompts, place) or "",
             expected=_at(record.expected, place) or "",
+            fields={},
             reference_output=reference.outputs[place],
             variant_output=record.outputs[place],
             reference_value=early,
@@ -173,6 +175,7 @@ def _card(change: Change, longest: int) -> dict[str, Plain]:
         "s": None if one.slice is None else shown(one.slice),
         "p": capped(one.prompt, longest) or None,
         "e": capped(one.expected, longest) or None,
+        "d": shown(fields_text(one)) if one.fields else None,
         "a": outputs.reference,
         "b": outputs.variant,
         "k": "worse" if one.is_worse else "better",

@@ -58,6 +58,13 @@ def test_without_per_example_records_the_worst_of_each_budget_are_shown(cards_of
     assert (cards[0]["i"], cards[0]["p"]) == ("e17", "Which queue?\nMy card was charged twice.")
 
 
+def test_other_fields_of_the_data_are_shown(cards_of):
+    flip = replace(known.FLIP, fields={"source": "<b>", "level": "3"})
+    (card,) = cards_of(render_html(known.run(replace(known.CHECK, worst=[flip])), {}))
+
+    assert card["d"] == "source: <b>, level: 3"
+
+
 def test_only_what_is_right_or_wrong_is_a_flip(cards_of):
     loss = replace(known.FLIP, reference_value=2.0, variant_value=2.5)
     document = replace(known.CHECK, metric="perplexity", level_unit="perplexity", worst=[loss])

@@ -154,6 +154,7 @@ function cardOf(card) {
   if (card.c) head.append(element("span", "change", card.c));
   article.append(head);
   if (card.p) article.append(named(card.a || card.b ? "Prompt" : "Text", text(card.p)));
+  if (card.d) article.append(named("Data", text(card.d)));
   if (card.e) article.append(named("Expected", text(card.e)));
   if (card.a || card.b) {
     const [before, after] = marked(card.a, card.b);
