@@ -10,6 +10,7 @@ from pytest_quantcheck.core.limit import Statistic
 from pytest_quantcheck.core.metric import METRICS
 from pytest_quantcheck.core.verdict import Outcome
 from pytest_quantcheck.errors import BackendUnavailable
+from pytest_quantcheck.measure.backends import BUILTIN_BACKENDS
 from pytest_quantcheck.measure.latency.meter import TimingTask
 from pytest_quantcheck.plugin.checks import About, check_record
 from pytest_quantcheck.plugin.served import Place, latency_record, level_of, levels_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pytest_quantcheck.plugin.timing import Timing
     from pytest_quantcheck.workloads.latency import Latency
 
-_BUILTIN = {"transformers", "bitsandbytes", "checkpoint"}
 _OF_MEMORY = {Statistic.PEAK_MEMORY, Statistic.PEAK_MEMORY_RATIO}
 
 
@@ -132,7 +132,7 @@ class TimingBench:
     @property
     def _runtime(self) -> str:
         """What serves: the built-in backends differ in how they load alone."""
-        return "transformers" if self.variant.backend in _BUILTIN else self.variant.backend
+        return "transformers" if self.variant.backend in BUILTIN_BACKENDS else self.variant.backend
 
     def _check_memory(self, task: TimingTask, budgets: Sequence[Budget]) -> None:
         """Raise BackendUnavailable if a budget asks for what the device does not tell."""
