@@ -187,7 +187,7 @@ class Workload(Generic[ItemT_co]):
             examples.append(example)
         if not examples:
             raise MeasurementError(
-                f"workload {self.name}: no examples in {self._source.place}; expected at least one"
+                f"workload {self.name}: nothing in {self._source.place}; expected examples"
             )
         return tuple(examples)
 

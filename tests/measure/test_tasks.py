@@ -127,9 +127,10 @@ def test_exact_match_compares_stripped_output_with_every_answer():
 def test_a_prompt_without_room_for_its_answer_is_an_error():
     with pytest.raises(MeasurementError) as caught:
         run(generation(prompt="p" * 46))
-    assert (
-        "example 1 of gen: a prompt of 47 tokens and max_new_tokens=4 take 51 tokens, and the"
-        in (str(caught.value))
+    assert str(caught.value) == (
+        "example 1 of gen: a prompt of 47 tokens and max_new_tokens=4 take 51 tokens, and the "
+        "model's context holds 50; shorten the prompt, lower max_new_tokens, or leave the example "
+        "out: nothing is truncated silently"
     )
 
 

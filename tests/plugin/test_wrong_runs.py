@@ -10,7 +10,7 @@ WRONG_RUNS = {
     "empty workload": (
         "@pytest.mark.quant_budget(workload=MultipleChoice.from_examples([], name='void'),"
         " max_flip_rate=0.1)\ndef test_void(quant): ...",
-        "workload void: no examples",
+        "workload void: nothing in examples",
     ),
     "absent file": (
         "@pytest.mark.quant_budget(workload=MultipleChoice.from_jsonl('void.jsonl'),"

@@ -52,7 +52,7 @@ def test_half_a_character_is_refused_with_its_line(write):
 
 
 def test_a_file_without_examples_is_named(write):
-    with pytest.raises(MeasurementError, match=r"no examples in .*data\.jsonl; expected"):
+    with pytest.raises(MeasurementError, match=r"nothing in .*data\.jsonl; expected examples"):
         MultipleChoice.from_jsonl(write()).examples()
 
 

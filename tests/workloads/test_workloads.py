@@ -163,7 +163,7 @@ def test_the_same_id_twice_names_both_places():
 
 
 def test_no_examples_is_an_error():
-    with pytest.raises(MeasurementError, match="workload quiz: no examples in examples; expected"):
+    with pytest.raises(MeasurementError, match="workload quiz: nothing in examples; expected"):
         choices().examples()
 
 

@@ -81,7 +81,14 @@ def named_errors(owners: Sequence[str]) -> Iterator[None]:
         raise MeasurementError(f"{owners[error.request]}: {error}") from error
 
 
-def check_length(place: str, needed: int, what: str, loaded: LoadedModel) -> None:
+def check_length(
+    place: str,
+    needed: int,
+    what: str,
+    loaded: LoadedModel,
+    *,
+    advice: str = "shorten the example or leave it out",
+) -> None:
     """Check that a sequence fits into the model's context.
 
     Raises
@@ -92,8 +99,7 @@ def check_length(place: str, needed: int, what: str, loaded: LoadedModel) -> Non
     if needed > loaded.context_tokens:
         raise MeasurementError(
             f"{place}: {what} take {format_count(needed)} tokens, and the model's context holds "
-            f"{format_count(loaded.context_tokens)}; shorten the example or leave it out: nothing "
-            "is truncated silently"
+            f"{format_count(loaded.context_tokens)}; {advice}: nothing is truncated silently"
         )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_quantcheck.core.fingerprint import digest
+from pytest_quantcheck.core.quantity import format_count
 from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.tasks.common import check_length
 from pytest_quantcheck.measure.tasks.pairs import pair_request, pair_texts
@@ -73,8 +74,13 @@ def prompt_tokens(loaded: LoadedModel, asked: Asked, max_new_tokens: int, *, pla
     if excess > 0 and _may_cut_tokens(asked) and start + excess < len(tokens):
         tokens, is_cut = [*tokens[:start], *tokens[start + excess :]], True
     tokens = tokens or [loaded.prefix_token]
-    what = f"a prompt of {len(tokens)} tokens and max_new_tokens={max_new_tokens}"
-    check_length(place, len(tokens) + max_new_tokens, what, loaded)
+    check_length(
+        place,
+        len(tokens) + max_new_tokens,
+        f"a prompt of {format_count(len(tokens))} tokens and max_new_tokens={max_new_tokens}",
+        loaded,
+        advice="shorten the prompt, lower max_new_tokens, or leave the example out",
+    )
     return Prompt(tokens=tuple(tokens), is_cut=is_cut)
 
 
