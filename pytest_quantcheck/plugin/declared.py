@@ -132,8 +132,10 @@ def _recipe(name: str, table: Mapping[str, object], place: str) -> Variant:
             f"write one of them. Precisions: {', '.join(sorted(BUILTIN_VARIANTS))}"
         )
     if precision not in BUILTIN_VARIANTS:
-        known = suggestion(precision, BUILTIN_VARIANTS)
-        raise UsageError(f"{place}: precision={precision!r}: {known}")
+        raise UsageError(
+            f"{place}: unknown precision {precision!r}; {suggestion(precision, BUILTIN_VARIANTS)}. "
+            "Weights quantized before need checkpoint alone, another library a backend"
+        )
     return builtin_variant(name, precision=precision)
 
 

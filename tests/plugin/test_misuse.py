@@ -186,7 +186,7 @@ WRONG_FILES = {
     "unknown precision": (
         "",
         '[tool.quantcheck.variants.mine]\nprecision = "nf5"',
-        "precision='nf5': did you mean 'nf4'",
+        "unknown precision 'nf5'; did you mean 'nf4'",
     ),
     "neither precision nor checkpoint": (
         "",

@@ -104,7 +104,8 @@ def _wrapped(model: PreTrainedModel, source: ModelSource) -> Any:  # noqa: ANN40
             f"adapter {source.adapter} needs peft, which is not installed: "
             "pip install 'pytest-quantcheck[peft]'"
         )
-    import peft
+    with undisturbed():
+        import peft
 
     adapter = str(source.adapter)
     _refuse_pickles(adapter)
