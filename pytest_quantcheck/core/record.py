@@ -99,6 +99,8 @@ class CheckRecord:
     n_planned: int | None
     """Examples there are, where measuring could stop as soon as all is decided; else None."""
     stopped_early: bool
+    are_blocks: bool
+    """Whether n counts blocks of documents, which fewer than five are cut into."""
     n_clusters: int | None
     design_effect: float | None
     """How many clustered examples tell as much as one that stands alone, as the test has it; None
@@ -171,26 +173,6 @@ class CheckRecord:
         """Whether it would more likely than not stay green though its limit is grossly exceeded."""
         is_weak = self.power is not None and self.power < _TEETH
         return is_weak and self.is_in_family and self.outcome != "fail"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PilotRecord:
-    """What pytest's cache keeps of a check, for planning: fields of its `CheckRecord`."""
-
-    nodeid: str
-    workload: str
-    slice: str | None
-    keyword: str
-    reference_level: float
-    value: float
-    low: float | None
-    high: float | None
-    confidence_level: float
-    n: int
-    n_planned: int | None
-    stopped_early: bool
-    n_clusters: int | None
-    counts: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

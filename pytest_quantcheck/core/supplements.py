@@ -69,3 +69,23 @@ class FileRecord:
     path: str
     """From the folder of the run's own file."""
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PilotRecord:
+    """What pytest's cache keeps of a check, for planning: fields of its `CheckRecord`."""
+
+    nodeid: str
+    workload: str
+    slice: str | None
+    keyword: str
+    reference_level: float
+    value: float
+    low: float | None
+    high: float | None
+    confidence_level: float
+    n: int
+    n_planned: int | None
+    stopped_early: bool
+    n_clusters: int | None
+    counts: dict[str, int]

@@ -17,6 +17,7 @@ from pytest_quantcheck.stats.mcnemar import mcnemar_p
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.verdict import Estimate, Verdict
+    from pytest_quantcheck.measure.measurement import Measurement
     from pytest_quantcheck.plugin.evaluate import Pair, Terms
 
 
@@ -77,6 +78,7 @@ def check_record(
         fingerprint=measured.fingerprint if measured else "",
         prompt_fingerprint=measured.prompt_fingerprint if measured else "",
         worst=list(changes.shown),
+        are_blocks=measured is not None and _has_blocks(measured, about.metric),
         n_planned=None,
         stopped_early=False,
         n_worse=changes.n_worse,
@@ -90,6 +92,10 @@ def check_record(
         noise_floor=about.noise_floor,
         examples=pair.examples if measured else None,
     )
+
+
+def _has_blocks(measured: Measurement, metric: str) -> bool:
+    return len(measured.scores[metric].ids) > len(measured.examples)
 
 
 def estimated(estimate: Estimate) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from pytest_quantcheck.core.plain import from_builtins, to_builtins
-from pytest_quantcheck.core.record import PilotRecord
+from pytest_quantcheck.core.supplements import PilotRecord
 
 if TYPE_CHECKING:
     import pytest

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_quantcheck.core.budget import Budget
-    from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.core.supplements import PilotRecord
     from pytest_quantcheck.core.verdict import Levels
     from pytest_quantcheck.plugin.session import QuantcheckSession
     from pytest_quantcheck.stats.plan import Assumptions, Plan

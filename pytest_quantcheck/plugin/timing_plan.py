@@ -17,7 +17,7 @@ from pytest_quantcheck.workloads.latency import Latency
 if TYPE_CHECKING:
     from pytest_quantcheck.core.budget import Budget
     from pytest_quantcheck.core.limit import Limit
-    from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.core.supplements import PilotRecord
     from pytest_quantcheck.core.verdict import Levels
 
 _ASSUMED_SCATTER = 0.03

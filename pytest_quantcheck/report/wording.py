@@ -219,6 +219,8 @@ def noun(check: CheckRecord) -> str:
     """Return what the check counts."""
     if is_of_serving(check):
         return "runs" if check.statistic == "latency_quantile" else "pairs"
+    if check.are_blocks:
+        return "blocks"
     return "documents" if is_of_documents(check) else "examples"
 
 

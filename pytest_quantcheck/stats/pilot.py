@@ -16,7 +16,7 @@ from pytest_quantcheck.stats.teeth import alternative
 
 if TYPE_CHECKING:
     from pytest_quantcheck.core.limit import Limit
-    from pytest_quantcheck.core.record import PilotRecord
+    from pytest_quantcheck.core.supplements import PilotRecord
     from pytest_quantcheck.core.verdict import Levels
 
 _CONFIDENCE = 0.8

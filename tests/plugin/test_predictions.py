@@ -137,3 +137,22 @@ def test_budgets_on_predictions_are_suggested(project):
 def test_claims_about_these_documents_are_arithmetic(project):
     project.tests(budgets(kl="max_mean_kl=0.0519, max_p99_kl=1.0, min_top1_agreement=0.89"))
     project.run("--quant-json=run.json", "--quant-target=dataset").assert_outcomes(passed=1)
+
+
+def test_few_documents_are_counted_in_the_blocks_they_are_cut_into(project):
+    project.tests(
+        "long = Documents.from_examples(rows(2, text=lambda i: f'page {i} of it ' * 400),\n"
+        "    name='long')\n"
+        "@pytest.mark.quant_budget('int4', workload=long, max_perplexity_ratio=1.1)\n"
+        "def test_long(quant): ...\n"
+    )
+
+    result = project.run("--quant-json=run.json")
+
+    (check,) = project.record()["checks"]
+    assert (check["outcome"], check["n"], check["are_blocks"]) == (
+        "fail",
+        40,
+        True,
+    )  # 2 · (5,200 // 256)
+    result.stdout.fnmatch_lines(["  n = 40 blocks"])

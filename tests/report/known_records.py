@@ -61,6 +61,7 @@ CHECK = CheckRecord(
     n=1200,
     n_planned=None,
     stopped_early=False,
+    are_blocks=False,
     n_clusters=None,
     design_effect=None,
     counts={"losses": 40, "gains": 12, "both": 1054, "neither": 94},

@@ -25,6 +25,7 @@ from pytest_quantcheck.report.wording import headline, more_examples, remark
         ({"needed_n": 1200}, "not enough evidence"),
         ({"needed_n": 1201}, "~1 more examples"),
         ({"needed_n": 2300, "level_unit": "perplexity"}, "~1,100 more documents"),
+        ({"needed_n": 2300, "are_blocks": True}, "~1,100 more blocks"),
         ({"reason": "zero_limit", "needed_n": None}, "zero limit"),
     ],
 )

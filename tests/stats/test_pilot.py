@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from pytest_quantcheck.core.grammar import parse_limit
-from pytest_quantcheck.core.record import PilotRecord
+from pytest_quantcheck.core.supplements import PilotRecord
 from pytest_quantcheck.stats.family import levels
 from pytest_quantcheck.stats.pilot import learn
 from pytest_quantcheck.stats.plan import Assumptions
