@@ -9,7 +9,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.gallery import Layout, render_gallery
 from pytest_quantcheck.report.screen import ascii_safe, folded, inert
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
-from pytest_quantcheck.report.tokens import describe_delta_p, describe_text_loss, render_tokens
+from pytest_quantcheck.report.tokens import describe_divergence, describe_text_loss, render_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def render_failure(
         *wording.reasons_of_the_team(check),
         *_noise(check),
         *(_evidence(check) if check.n else ()),
-        *describe_delta_p(check.divergence),
+        *describe_divergence(check.divergence),
         *_notable_slice(check),
     ]
     lines = [headline(check), *_folded(facts, layout)]

@@ -22,10 +22,7 @@ def render_tokens(found: DivergenceRecord | None, layout: Layout) -> list[str]:
     """Return the lines on the tokens that changed most; none where none was compared."""
     if found is None or not found.worst:
         return []
-    n = format_count(found.n_tokens)
-    figures = {"mean": found.mean_kl, "p99": found.p99_kl, "max": found.max_kl}
-    shown = ", ".join(f"{name} {_nats(value)}" for name, value in figures.items())
-    lines = [f"  worst tokens, {len(found.worst)} of {n} (KL {shown}):"]
+    lines = [f"  worst tokens, {len(found.worst)} of {format_count(found.n_tokens)}:"]
     for token in found.worst:
         place = f"[{ascii_safe(token.slice)}]" if token.slice else ""
         is_redacted = token.text == REDACTED
@@ -50,16 +47,21 @@ def describe_text_loss(check: CheckRecord) -> list[str]:
     return [", ".join(parts)]
 
 
-def describe_delta_p(found: DivergenceRecord | None) -> list[str]:
-    """Return what became of the probability of the tokens that follow; none if not compared."""
+def describe_divergence(found: DivergenceRecord | None) -> list[str]:
+    """Return how far predictions are apart over all tokens; none where none was compared."""
     if found is None:
         return []
+    figures = {"mean": found.mean_kl, "p99": found.p99_kl, "max": found.max_kl}
+    kl = ", ".join(f"{name} {_nats(value)}" for name, value in figures.items())
     mean, rms = (
         format_quantity(value, Unit.POINTS) for value in (found.delta_p_mean, found.delta_p_rms)
     )
     same = format_quantity(found.top1_agreement, Unit.FRACTION)
     change = f"{mean} on average and {rms} RMS, variant minus reference"
-    return [f"probability of the token that follows: {change}; same token on top {same}"]
+    return [
+        f"KL of {format_count(found.n_tokens)} tokens: {kl}",
+        f"probability of the token that follows: {change}; same token on top {same}",
+    ]
 
 
 def _context(token: TokenRecord) -> str:

@@ -10,7 +10,7 @@ from pytest_quantcheck.report import wording
 from pytest_quantcheck.report.html.intervals import Interval, interval_of
 from pytest_quantcheck.report.html.texts import shown
 from pytest_quantcheck.report.serving_text import describe_timing, find_timing, settling
-from pytest_quantcheck.report.tokens import describe_delta_p, describe_text_loss
+from pytest_quantcheck.report.tokens import describe_divergence, describe_text_loss
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ def _facts(check: CheckRecord, timing: LatencyRecord | None) -> Iterator[tuple[s
     if timing is not None:
         yield from (("would settle it", text) for text in settling(check, timing))
     yield from (("loss", text) for text in describe_text_loss(check))
-    yield from (("predictions", text) for text in describe_delta_p(check.divergence))
+    yield from (("predictions", text) for text in describe_divergence(check.divergence))
     yield from _slices(check)
     yield "test", f"{check.nodeid} ({check.path}:{check.line})"
 
