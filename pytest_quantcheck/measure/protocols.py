@@ -114,11 +114,14 @@ class RequestError(MeasurementError):
         What was found and what to do, without the example: the caller knows it.
     request : int
         Index of the request or prompt.
+    is_configuration : bool
+        Whether it was to be expected of this variant: the choice of it is wrong.
     """
 
-    def __init__(self, message: str, *, request: int) -> None:
+    def __init__(self, message: str, *, request: int, is_configuration: bool = False) -> None:
         super().__init__(message)
         self.request = request
+        self.is_configuration = is_configuration
 
 
 class NonFiniteLogitsError(RequestError):

@@ -135,7 +135,10 @@ from pytest_quantcheck.measure.protocols import NonFiniteLogitsError
 
 class Broken(quantcheck_fake.FakeModel):
     def score(self, requests, advance=None):
-        raise NonFiniteLogitsError("the logits are not finite", request=2)
+        is_configuration = self.precision == "lossy-1"
+        raise NonFiniteLogitsError(
+            "the logits are not finite", request=2, is_configuration=is_configuration
+        )
 
 class Backend(quantcheck_fake.FakeBackend):
     def load(self, variant, source):
@@ -143,7 +146,8 @@ class Backend(quantcheck_fake.FakeBackend):
 """
 
 
-def test_broken_logits_are_an_error_and_no_verdict(project, how):
+@pytest.mark.parametrize(("precision", "status"), [("lossy-0", 1), ("lossy-1", 4)])
+def test_broken_logits_are_an_error_and_no_verdict(project, how, precision, status):
     (project.pytester.path / "broken_backend.py").write_text(BROKEN, encoding="utf-8")
     with (project.pytester.path / "conftest.py").open("a", encoding="utf-8") as conftest:
         conftest.write(
@@ -151,12 +155,14 @@ def test_broken_logits_are_an_error_and_no_verdict(project, how):
             "quantcheck_fake.SPECS = [*quantcheck_fake.SPECS,"
             " BackendSpec(name='broken', target='broken_backend:Backend')]\n"
         )
-    project.settings(tables='[tool.quantcheck.variants.nan]\nbackend="broken"\nprecision="lossy-0"')
+    project.settings(
+        tables='[tool.quantcheck.variants.nan]\nbackend="broken"\n' + f'precision="{precision}"'
+    )
     project.tests(BUDGET.replace("int4", "nan"))
 
     result = project.run(*how)
 
-    assert result.ret == 1
+    assert result.ret == status
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["not measured: example e* of quiz: the logits are not finite*"])
     result.stdout.fnmatch_lines(["quantcheck: no budget was decided"])

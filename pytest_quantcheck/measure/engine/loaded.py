@@ -113,7 +113,9 @@ class LoadedTransformer:
             "no regression: check the checkpoint, or compute in bf16"
         )
         return NonFiniteLogitsError(
-            f"the logits are not finite (NaN or infinite): {note}", request=index
+            f"the logits are not finite (NaN or infinite): {note}",
+            request=index,
+            is_configuration=bool(self._overflow_note),
         )
 
     @property

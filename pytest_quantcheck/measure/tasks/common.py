@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from pytest_quantcheck.core.quantity import format_count
-from pytest_quantcheck.errors import MeasurementError
+from pytest_quantcheck.errors import MeasurementError, UsageError
 from pytest_quantcheck.measure.protocols import RequestError
 from pytest_quantcheck.stats.scores import ExampleScores
 
@@ -68,7 +68,7 @@ def classifier(loaded: LoadedModel) -> LoadedClassifier | None:
 
 @contextmanager
 def named_errors(owners: Sequence[str]) -> Iterator[None]:
-    """Say which example broke.
+    """Say which example broke, and raise UsageError where the variant is the wrong one.
 
     Parameters
     ----------
@@ -78,7 +78,8 @@ def named_errors(owners: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except RequestError as error:
-        raise MeasurementError(f"{owners[error.request]}: {error}") from error
+        kind = UsageError if error.is_configuration else MeasurementError
+        raise kind(f"{owners[error.request]}: {error}") from error
 
 
 def check_length(
