@@ -89,8 +89,7 @@ def in_order_of(first: Measurement, second: Measurement) -> Measurement:
     return replace(
         first,
         scores={
-            name: _in_order_of(scores.ids, second.scores[name])
-            for name, scores in first.scores.items()
+            name: _in_order_of(scores, second.scores[name]) for name, scores in first.scores.items()
         },
         outputs=tuple(outputs[example.id] for example in first.examples),
         seconds=second.seconds,
@@ -98,10 +97,14 @@ def in_order_of(first: Measurement, second: Measurement) -> Measurement:
     )
 
 
-def _in_order_of(ids: tuple[str, ...], scores: ExampleScores) -> ExampleScores:
-    """Return the scores of examples, or of blocks of documents, in the order of `ids`."""
-    places = {name: place for place, name in enumerate(scores.ids)}
-    return scores.taken([places[name] for name in ids])
+def _in_order_of(first: ExampleScores, second: ExampleScores) -> ExampleScores:
+    """Return the scores of examples, or of blocks of documents, in the order of the first.
+
+    Codes of clusters depend on the order in which examples were measured.
+    """
+    places = {name: place for place, name in enumerate(second.ids)}
+    found = second.taken([places[name] for name in first.ids])
+    return replace(found, clusters=first.clusters)
 
 
 def other_limit(limit: int | None) -> int:

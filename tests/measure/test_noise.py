@@ -13,6 +13,7 @@ from pytest_quantcheck.measure.course import Portion
 from pytest_quantcheck.measure.noise import is_identical, margin_change, other_limit
 from pytest_quantcheck.measure.pool import Pool
 from pytest_quantcheck.measure.runner import Runner
+from pytest_quantcheck.stats.paired import align
 
 CHOICES = MultipleChoice.from_examples(
     [{"id": f"q{i}", "context": f"{i}:", "choices": ["a", "b"], "answer": 0} for i in range(10)],
@@ -84,6 +85,19 @@ def test_scores_come_back_in_the_order_of_their_examples():
 
     assert [output.text for output in found.variant.outputs] == ["0", "1", "2", "3", "4"]
     assert found.variant.scores["exact_match"].ids == found.reference.scores["exact_match"].ids
+
+
+def test_clusters_are_those_of_the_first_measurement():
+    rows = [{"context": f"{i}:", "choices": ["a", "b"], "answer": 0} for i in range(10)]
+    clustered = MultipleChoice.from_examples(
+        [row | {"cluster": f"c{i // 3}"} for i, row in enumerate(rows)], name="clustered"
+    )
+
+    found = make_runner().noise.measure(clustered)
+
+    codes = [side.scores["accuracy"].clusters for side in (found.reference, found.variant)]
+    assert codes[0].tolist() == codes[1].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3]
+    align(*(side.scores["accuracy"] for side in (found.reference, found.variant)))
 
 
 def test_an_error_is_kept_for_whoever_asks():
