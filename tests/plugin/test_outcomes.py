@@ -293,3 +293,4 @@ def test_the_json_holds_the_run(suite, how):
     measured = {(m["variant"], m["workload"]) for m in run["measurements"]}
     assert {("fp16", "quiz"), ("int4", "quiz"), ("mild", "essay")} <= measured
     assert all(len(m["first_token_ids"]) > 0 for m in run["measurements"])
+    assert all(m["is_reference"] == (m["variant"] == "fp16") for m in run["measurements"])

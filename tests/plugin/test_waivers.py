@@ -99,6 +99,18 @@ def test_it_covers_its_own_budget_only(project):
     result.stdout.fnmatch_lines(["*waived until 2999-12-31: vendor fix is due"])
 
 
+def test_a_waived_failure_beside_a_wrong_use_is_no_regression(project):
+    project.tests(
+        WAIVED + "@pytest.mark.quant_budget('int8', max_flip_rate=0.1)\n"
+        "def test_measures_nothing(quant): ..."
+    )
+
+    result = project.run()
+
+    assert result.ret == 4
+    result.assert_outcomes(xfailed=1, failed=1)
+
+
 def test_an_open_verdict_under_the_strict_gate_is_waived_too(project, how):
     project.tests(
         BUDGET.format(drop=0.015, until=FUTURE).replace("int4", "mild")

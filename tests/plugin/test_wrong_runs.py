@@ -178,6 +178,7 @@ def test_a_missing_package_skips_and_names_it(project, how):
 
     result = project.run(*how, "-rs")
 
+    assert result.ret == 0
     result.assert_outcomes(skipped=1)
     result.stdout.fnmatch_lines(["quantcheck: no budget was decided", "*pip install imaginary*"])
 
