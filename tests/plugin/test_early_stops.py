@@ -86,6 +86,23 @@ def test_a_body_without_budgets_on_it_measures_all(project):
     result.stdout.fnmatch_lines(["*int4*75.0 %"])
 
 
+def test_a_budget_that_binds_in_the_body_has_more_measured_if_it_needs_more(project):
+    project.tests(
+        budget("int4", "max_accuracy_drop=0.05")
+        + budget("int4", "max_flip_rate=0.26", workload="")
+        + "def test_a(quant): quant.measure(invoice)"
+    )
+
+    project.run("--quant-json=run.json")
+
+    drop, flips = (
+        next(one for one in project.record()["checks"] if one["keyword"] == keyword)
+        for keyword in ("max_accuracy_drop", "max_flip_rate")
+    )
+    assert (drop["n"], drop["stopped_early"]) == (300, True)
+    assert (flips["n"], flips["n_planned"], flips["stopped_early"]) == (2400, 2400, False)
+
+
 def test_a_judge_sees_the_measured_prefix_only(project):
     project.tests(
         budget("int4", "max_score_drop=0.05", "") + "def test_a(quant):\n"
