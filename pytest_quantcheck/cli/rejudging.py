@@ -178,7 +178,7 @@ def _compare(check: CheckRecord, verdict: Verdict, found: dict[str, float | None
         "p_pass": _known(estimate.p_pass),
         "p_fail": _known(estimate.p_fail),
         "n": estimate.n,
-        "design_effect": _known(estimate.design_effect),
+        "design_effect": estimate.design_effect,
     }
     close = _ROUNDED if METRICS.get(check.metric) and METRICS[check.metric].quantile else _CLOSE
     for name, figure in figures.items():
@@ -193,8 +193,8 @@ def _is_close(kept: float | None, found: float | None, close: float) -> bool:
     return math.isclose(kept, found, rel_tol=close, abs_tol=close * close)
 
 
-def _known(number: float | None) -> float | None:
-    return None if number is None or math.isnan(number) else number
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
 
 
 def _shown(number: float | None) -> str:

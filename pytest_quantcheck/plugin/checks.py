@@ -112,12 +112,12 @@ def estimated(estimate: Estimate) -> dict[str, Any]:
         "p_fail": _known(estimate.p_fail),
         "n": estimate.n,
         "n_clusters": estimate.n_clusters,
-        "design_effect": _known(estimate.design_effect),
+        "design_effect": estimate.design_effect,
         "counts": counts,
         "mcnemar_p": mcnemar_p(*flips) if flips else None,
         "method": estimate.method,
     }
 
 
-def _known(number: float | None) -> float | None:
-    return None if number is None or math.isnan(number) else number
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number

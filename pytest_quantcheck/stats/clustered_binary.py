@@ -141,8 +141,7 @@ def design_effect(by_cluster: ClusterSums, differences: NDArray[np.float64]) -> 
     """
     alone = add_up(differences, np.ones_like(differences), clusters=None)
     example_size = math.fsum(by_cluster.sizes**2) / by_cluster.total_size
-    observed = observed_effect(by_cluster, alone)
-    if observed is None:
+    if estimate_ratio_mean(alone).error == 0:
         return example_size
     assumed = 1 + (example_size - 1) * _SMALLEST_ICC
-    return max(1.0, assumed, observed if observed > 0 else 1.0)
+    return max(1.0, assumed, observed_effect(by_cluster, alone) or 1.0)

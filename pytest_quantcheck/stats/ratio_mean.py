@@ -141,10 +141,12 @@ def estimate_ratio_mean(cluster_sums: ClusterSums) -> RatioMean:
 def observed_effect(by_cluster: ClusterSums, alone: ClusterSums) -> float | None:
     """Return the variance of a ratio mean in clusters over that of the same examples alone.
 
-    None where no example departs from the mean; NaN for one cluster.
+    None where no example departs from the mean, and for one cluster.
     """
     error = estimate_ratio_mean(alone).error
-    return (estimate_ratio_mean(by_cluster).error / error) ** 2 if error > 0 else None
+    if by_cluster.n_clusters == 1 or not error > 0:
+        return None
+    return (estimate_ratio_mean(by_cluster).error / error) ** 2
 
 
 def _degrees_of_freedom(sizes: NDArray[np.float64], *, total: float) -> float:

@@ -76,6 +76,8 @@ def test_right_answers_that_do_not_cluster_have_at_least_the_assumed_one(make_sc
     assert found.design_effect == pytest.approx(1.15)  # of a correlation of 0.05 in fours
 
 
-def test_it_is_unknown_where_one_cluster_has_all(make_scores):
-    sides = [make_scores(values, clusters=np.zeros(N)) for values in (np.ones(N), np.arange(N) % 2)]
-    assert estimate("max_accuracy_drop", 0.2, sides).design_effect is None
+@pytest.mark.parametrize("metric", ["accuracy", "score"])
+def test_it_is_unknown_where_one_cluster_has_all(make_scores, metric):
+    values = np.linspace(0, 1, N) if metric == "score" else np.arange(N) % 2
+    sides = [make_scores(one, metric, clusters=np.zeros(N)) for one in (np.ones(N), values)]
+    assert estimate(f"max_{metric}_drop", 0.2, sides).design_effect is None
