@@ -148,3 +148,18 @@ def test_a_plan_after_an_early_stop_counts_all_examples(project):
 
     line = next(line for line in result.outlines if line.startswith(" invoice"))
     assert line.split()[3] == "2,400"
+
+
+def test_a_plan_of_a_slice_stops_where_its_workload_may(project):
+    project.tests(
+        "sliced = large('sliced', slice=lambda i: 'low' if i % 1000 < 200 else 'high')\n"
+        + budget("int4", "slice='low', max_accuracy_drop=0.05", "sliced")
+        + "def test_a(quant): ..."
+    )
+
+    result = project.run("--quant-plan")
+
+    header, line = (one.split() for one in result.outlines if one.startswith((" work", " sliced[")))
+    assert header[-2:] == ["n", "expected"]
+    assert line[3] == "600"
+    assert 0 < int(line[-2]) < 600

@@ -2,10 +2,12 @@
 
 import gzip
 
+import known_records as known
 import pytest
 
 from pytest_quantcheck.cli.runs import read_run
 from pytest_quantcheck.core.examples import pack
+from pytest_quantcheck.plugin.journal import Journalist
 
 SUITE = """
 @pytest.mark.quant_budget("int8", workload=quiz, max_accuracy_drop=0.02)
@@ -81,3 +83,17 @@ def test_a_disk_that_refuses_does_not_stop_the_run(project):
     project.run("--quant-json=run.json").assert_outcomes(passed=1, failed=1)
 
     assert len(project.record()["checks"]) == 2
+
+
+def test_a_journal_that_cannot_be_written_is_given_up_and_never_half(tmp_path):
+    folder = tmp_path / "out"
+    folder.write_text("no folder")
+    journal = Journalist(folder / "run.json", started="2026-11-21T10:00:00+00:00")
+
+    journal.add(known.reported("test_0"), ["line"])
+    folder.unlink()
+    journal.add(known.reported("test_1"), [])
+
+    assert journal.path is None
+    assert not folder.exists()
+    assert journal.examples == {"line"}

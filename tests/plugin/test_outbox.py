@@ -212,6 +212,7 @@ def test_what_stopped_early_is_what_was_measured(project, how, capsys, monkeypat
     assert len(variant.ids) == len(variant.outputs) == check.n < 1000
     assert variant.n_planned == check.n_planned == 1000
     assert records[variant.reference].ids == variant.ids
+    assert variant.course.drawn[0].n_clusters is None
     assert len(records) == 2
     assert main(["suggest-budgets", "run.json"]) == 2
     assert "stopped early" in capsys.readouterr().err

@@ -51,6 +51,12 @@ class TestEmpty: ...
 """
 
 
+def test_a_marked_module_without_tests_is_no_error(project, how):
+    project.tests("pytestmark = pytest.mark.quant_budget(workload=quiz, max_flip_rate=0.1)")
+
+    assert project.run(*how).ret == pytest.ExitCode.NO_TESTS_COLLECTED
+
+
 def test_one_test_below_a_module_marker_is_enough(project, how):
     project.tests(MIXED)
 

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from pytest_quantcheck.core.examples import unpack
+
 BUDGET = "@pytest.mark.quant_budget({}, workload=manual, {})\ndef test_{}(quant): ...\n\n"
 
 
@@ -49,6 +51,10 @@ def test_verdicts_tokens_and_records_of_predictions(project):
     measured = {one["is_reference"]: one for one in project.record()["measurements"]}
     assert measured[False]["divergence"] == divergence
     assert measured[True]["divergence"] is None
+    data = (project.pytester.path / "run.examples.jsonl.gz").read_bytes()
+    for one in unpack(data, sha256=None, place="run").values():
+        scored = {scores.metric for scores in one.scores}
+        assert ("mean_kl" in scored) == (one.reference is not None)
     assert checks["broken"]["noise_floor"] == 0
     assert checks["far"]["noise_floor"] is None
     result.stdout.fnmatch_lines([

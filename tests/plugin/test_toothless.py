@@ -92,3 +92,12 @@ def test_where_the_reference_has_nothing_to_lose_more_examples_are_not_advised(p
     result.stdout.fnmatch_lines(
         ["toothless: *; the reference has 0.0 % to lose; use examples that it gets right"]
     )
+
+
+def test_a_plan_says_nothing_of_teeth_where_a_budget_is_waived(project):
+    waived = BUDGET.replace("=0.02", "=0.02, waive_until='2999-12-31', reason='known'")
+    project.tests(FEW + BUDGET.replace("0.02", "0.2") + waived.replace("test_few", "test_waived"))
+
+    result = project.run("--quant-plan", "--quant-family-size=100000")
+
+    assert result.stdout.str().count("is toothless") == 1
