@@ -1,6 +1,6 @@
 """What is redacted is nowhere in a record; figures stay, so that verdicts can be checked."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import known_records as known
 import pytest
@@ -10,25 +10,22 @@ from pytest_quantcheck.core.redaction import REPEATED, Redact, redacted_examples
 from pytest_quantcheck.core.supplements import FileRecord
 from pytest_quantcheck.report.json import render_json
 
-TOKEN = replace(
-    known.TOKEN,
-    context="PRIVATE",
-    text="PRIVATE",
-    reference_top="PRIVATE",
-    variant_top="PRIVATE",
-    example="SECRET-7",
-    slice="billing",
-)
+NAMES = {"example", "slice", "ids", "slices"}
+"""Fields that name examples, which `ids` leaves out; all other texts `text` does."""
+
+
+def with_private(record, private, kind):
+    """Return a record whose every field of a kind of text, be it new, holds a private one."""
+    found = {field.name: field.type for field in fields(record)}
+    names = {name for name, hint in found.items() if hint.startswith(kind)} - NAMES
+    assert names
+    return replace(record, **dict.fromkeys(names, private))
+
+
+TOKEN = with_private(replace(known.TOKEN, example="SECRET-7", slice="billing"), "PRIVATE", "str")
 DIVERGENCE = replace(known.DIVERGENCE, worst=[TOKEN])
-FLIP = replace(
-    known.FLIP,
-    example="SECRET-7",
-    prompt="PRIVATE",
-    expected="PRIVATE",
-    fields={"PRIVATE": "PRIVATE"},
-    reference_output="PRIVATE",
-    variant_output="PRIVATE",
-)
+FLIP = with_private(replace(known.FLIP, example="SECRET-7"), "PRIVATE", "str")
+FLIP = with_private(FLIP, {"PRIVATE": "PRIVATE"}, "dict")
 RUN = known.run(
     replace(known.CHECK, worst=[FLIP], divergence=DIVERGENCE),
     measurements=[replace(known.MEASURED, divergence=DIVERGENCE, first_token_ids=[7070, 7071])],
@@ -37,12 +34,10 @@ EXAMPLES = measured_record(
     rows("accuracy", [1, 0]),
     rows("perplexity", [3.0, 4.0], ids=["SECRET-7#1", "SECRET-7#2"], clusters=[0, 0]),
     ids=["SECRET-7", "SECRET-8"],
-    outputs=["PRIVATE", "PRIVATE"],
     slices=["billing", None],
-    prompts=["PRIVATE", None],
-    expected=["PRIVATE", None],
     margins=[1.5, -0.5],
 )
+EXAMPLES = with_private(EXAMPLES, ["PRIVATE", "PRIVATE"], "list[str")
 
 
 def leaks(record):
