@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from types import SimpleNamespace
 
 import numpy as np
 from scipy import signal, stats
@@ -121,14 +120,14 @@ def measure_perplexity(cell, runs, rng):
 def measure_blocks(cell, runs, rng):
     """Return errors for one long document, cut into blocks as `Documents` cuts it."""
     memory = cell["memory"]
-    job = SimpleNamespace(examples=[SimpleNamespace(id="one")])
     innovation = math.sqrt(1 - memory**2)
 
     def draw():
         steps = rng.normal(0, innovation, cell["tokens"])
         steps[0] /= innovation
-        scores = _blocks(job, [signal.lfilter([1.0], [1.0, -memory], steps)])
-        return scores.values, scores.weights, 1 / math.sqrt(cell["tokens"])
+        (blocks,) = _blocks([signal.lfilter([1.0], [1.0, -memory], steps)])
+        sums, sizes = ([*map(count, blocks)] for count in (math.fsum, len))
+        return np.array(sums), np.array(sizes), 1 / math.sqrt(cell["tokens"])
 
     return tally(draw, 0.0, runs)
 
