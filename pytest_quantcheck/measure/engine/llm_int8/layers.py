@@ -15,7 +15,7 @@ from pytest_quantcheck.measure.engine.llm_int8.products import Weight, products_
 from pytest_quantcheck.measure.engine.segments import batch_segments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from transformers import PreTrainedModel
 
@@ -65,23 +65,26 @@ class _Pack:
             self._counted += 1
         return found
 
-    def end(self) -> None:
-        """Free what no layer needs any more."""
-        self._codes = None
+    def end(self) -> Callable[[], bool]:
+        """Return what waits for the pass and says whether all outlier columns had room.
+
+        Many may wait for the end of a call: it holds one number for each layer.
+        """
         if self._rooms and self._counted and not self._found:
             self._rooms.counted(len(self.segments.rows))
-
-    def fits(self) -> bool:
-        """Whether all outlier columns had room; the host waits for the pass."""
-        if not self._found:
-            return True
+        if not self._rooms or not self._found:
+            return lambda: True
         device = self._found[0][0].device
         counts = torch.stack([count.to(device, non_blocking=True) for count, _ in self._found])
-        rooms = [room for _, room in self._found]
-        fits = all(count <= room for count, room in zip(counts.tolist(), rooms, strict=True))
-        if self._rooms and not fits:
-            self._rooms.forget()
-        return fits
+        return partial(_had_room, counts, [room for _, room in self._found], self._rooms)
+
+
+def _had_room(counts: torch.Tensor, given: Sequence[int], rooms: Rooms) -> bool:
+    """Return whether no count is above the room it was given; else the next pass is counted."""
+    had = all(count <= room for count, room in zip(counts.tolist(), given, strict=True))
+    if not had:
+        rooms.forget()
+    return had
 
 
 _PACK: ContextVar[_Pack | None] = ContextVar("_PACK", default=None)
@@ -134,11 +137,11 @@ def run_packed(
     pack = _Pack(segments, rooms)
     with _current(pack):
         found = work()
-    pack.end()
+    had_room = pack.end()
     if later is not None:
-        later.append(pack.fits)
+        later.append(had_room)
         return found
-    if pack.fits():
+    if had_room():
         return found
     del found
     return run_packed(work, segments, rooms)
