@@ -58,7 +58,7 @@ def text_losses(measurements: Iterable[MeasurementRecord]) -> list[str]:
         if (loss := one.text_loss) is not None:
             found.setdefault(one.workload, []).append(
                 f"{one.variant_label} {format_quantity(loss.word_perplexity, Unit.PERPLEXITY)} and "
-                f"{loss.byte_perplexity:.5g} ({loss.bits_per_byte:.5g} bits)"
+                f"{loss.byte_perplexity:.4f} ({loss.bits_per_byte:.4f} bits)"
             )
     return [
         f"{workload} perplexity per word and per byte: {', '.join(variants)}"

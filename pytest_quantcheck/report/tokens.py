@@ -41,8 +41,8 @@ def describe_text_loss(check: CheckRecord) -> list[str]:
     words = [format_quantity(one.word_perplexity, Unit.PERPLEXITY) for one in (before, after)]
     parts = (
         f"perplexity per word {words[0]} and {words[1]}",
-        f"per byte {before.byte_perplexity:.5g} and {after.byte_perplexity:.5g}",
-        f"{before.bits_per_byte:.5g} and {after.bits_per_byte:.5g} bits per byte",
+        f"per byte {before.byte_perplexity:.4f} and {after.byte_perplexity:.4f}",
+        f"{before.bits_per_byte:.4f} and {after.bits_per_byte:.4f} bits per byte",
     )
     return [", ".join(parts)]
 

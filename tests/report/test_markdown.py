@@ -73,7 +73,7 @@ def test_a_loss_is_also_shown_by_word_and_byte(name):
 
     assert (
         "triage perplexity per word and per byte: fp16 24.31 and 1.8124 (0.8579 bits), "
-        "int4 (nf4) 26.00 and 1.85 (0.8875 bits)"
+        "int4 (nf4) 26.00 and 1.8500 (0.8875 bits)"
     ) in shown
     assert " per byte: " not in render("terminal", known.run(FAIL, measurements=measured), View())
 

@@ -126,8 +126,11 @@ def _figures(one: MeasurementRecord, reference: float | None) -> Figures:
 
 
 def _of_text(loss: TextLossRecord | None) -> dict[str, str]:
-    names = "word_perplexity", "byte_perplexity", "bits_per_byte"
-    return {name: f"{getattr(loss, name):.5g}" if loss else NONE for name in names}
+    return {
+        "word_perplexity": format_quantity(loss.word_perplexity, Unit.PERPLEXITY) if loss else NONE,
+        "byte_perplexity": f"{loss.byte_perplexity:.4f}" if loss else NONE,
+        "bits_per_byte": f"{loss.bits_per_byte:.4f}" if loss else NONE,
+    }
 
 
 def spreads(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> list[Spread]:
