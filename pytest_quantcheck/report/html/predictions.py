@@ -126,11 +126,8 @@ def _figures(one: MeasurementRecord, reference: float | None) -> Figures:
 
 
 def _of_text(loss: TextLossRecord | None) -> dict[str, str]:
-    return {
-        "word_perplexity": format_quantity(loss.word_perplexity, Unit.PERPLEXITY) if loss else NONE,
-        "byte_perplexity": f"{loss.byte_perplexity:.4f}" if loss else NONE,
-        "bits_per_byte": f"{loss.bits_per_byte:.4f}" if loss else NONE,
-    }
+    forms = {"word_perplexity": ".2f", "byte_perplexity": ".4f", "bits_per_byte": ".4f"}
+    return {name: f"{getattr(loss, name):{one}}" if loss else NONE for name, one in forms.items()}
 
 
 def spreads(run: RunRecord, examples: Mapping[str, ExamplesRecord]) -> list[Spread]:
