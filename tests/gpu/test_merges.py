@@ -24,7 +24,7 @@ def some_rows(count, among):
     return torch.randperm(among, generator=generator, device="cuda")[:count]
 
 
-def check(found, part, lse, part_lse, rows):
+def assert_merged(found, part, lse, part_lse, rows):
     """Merge, and compare with float64 what is to change and with itself what is not."""
     before, own_lse = found.clone(), lse[:, rows].double()
     weights = torch.sigmoid(part_lse.double() - own_lse).T[..., None]
@@ -57,7 +57,7 @@ def test_values_are_those_of_float64(random, below, rows, shape, dtype):
     heads, width = shape
     lse, part_lse = random(heads, rows) * 5, random(heads, below) * 5
     found, part = (random(n, heads, width).to(dtype) for n in (rows, below))
-    check(found, part, lse, part_lse, some_rows(below, rows))
+    assert_merged(found, part, lse, part_lse, some_rows(below, rows))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -67,7 +67,7 @@ def test_rows_that_attend_to_nothing(random, dtype):
     part_lse[:, :10] = -torch.inf
     lse[:, rows[5:15]] = -torch.inf
     found, part = (random(n, 4, 64).to(dtype) for n in (50, 20))
-    check(found, part, lse, part_lse, rows)
+    assert_merged(found, part, lse, part_lse, rows)
     assert bool(found[rows[5:10]].isnan().all())
     assert torch.equal(found[rows[10:15]], part[10:15])
 
@@ -77,4 +77,4 @@ def test_any_layout(random, dtype):
     found = random(6, 90, 48).to(dtype).transpose(0, 1)[..., 5:45]
     part = random(33, 9, 40).to(dtype)[:, 1:7]
     lse, part_lse = random(90, 6).t(), random(33, 12)[:, ::2].t()
-    check(found, part, lse, part_lse, some_rows(33, 90))
+    assert_merged(found, part, lse, part_lse, some_rows(33, 90))
